@@ -1,0 +1,188 @@
+//! Where secrets are kept. Each store is one file and one row of [`TABLE`].
+//!
+//! A secret is written once under a name that is never reused
+//! (`<record id>#<version>`), read back, and only then referred to.
+
+pub mod env;
+pub mod file;
+pub mod keyring;
+
+use std::fmt;
+
+use crate::key::{KeyRef, RecordId, Secret};
+
+/// The name of one immutable secret version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub id: RecordId,
+    pub version: u32,
+    /// Stands in the item's label and names the variable of the `env` store.
+    pub key: KeyRef,
+}
+
+impl Item {
+    /// Returns the name under which stores keep this version: `<id>#<n>`.
+    pub fn user(&self) -> String {
+        format!("{}#{}", self.id, self.version)
+    }
+
+    /// Returns the label a person sees in a keyring program.
+    pub fn label(&self) -> String {
+        format!("keyctl: {}", self.key)
+    }
+}
+
+/// A place that keeps secrets. Absence is `Ok(None)`; deleting what is gone is
+/// `Ok(false)`; every other trouble has its own [`StoreProblem`].
+pub trait Store: Send + Sync {
+    /// Returns the store's word: `keyring`, `file`, `env`.
+    fn name(&self) -> &'static str;
+
+    /// Proves that a secret could be written now, changing nothing that stays.
+    ///
+    /// # Errors
+    /// The reason why it could not.
+    fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Proves that secrets could be read now.
+    ///
+    /// # Errors
+    /// The reason why they could not.
+    fn check_readable(&self) -> Result<(), StoreError>;
+
+    /// Reads one version.
+    ///
+    /// # Errors
+    /// Never for absence.
+    fn get(&self, item: &Item) -> Result<Option<Secret>, StoreError>;
+
+    /// Writes one version.
+    ///
+    /// # Errors
+    /// When it is not certain that the store holds it now.
+    fn put(&self, item: &Item, secret: &Secret) -> Result<(), StoreError>;
+
+    /// Deletes one version; `Ok(false)` when it was not there.
+    ///
+    /// # Errors
+    /// When it may still be there.
+    fn delete(&self, item: &Item) -> Result<bool, StoreError>;
+
+    /// Says in plain words where it is and what it protects against.
+    fn describe(&self) -> Description;
+}
+
+/// What `store status` says of a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The file, service or variable it lives in.
+    pub location: String,
+    pub protects: &'static str,
+    pub does_not_protect: &'static str,
+}
+
+/// The different answers most programs fold into "not found".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreProblem {
+    Locked,
+    NoService,
+    NoDefaultCollection,
+    TimedOut,
+    /// Two items claim the same name.
+    Ambiguous,
+    ReadOnly,
+    /// Not set up yet: no file, no identity.
+    NotInitialised,
+    /// There, but not readable with what we have (wrong identity, damaged).
+    Unreadable,
+    Other,
+}
+
+impl StoreProblem {
+    /// Returns the stable word of this problem (`error.code` in JSON).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Locked => "store-locked",
+            Self::NoService => "store-no-service",
+            Self::NoDefaultCollection => "store-no-default-collection",
+            Self::TimedOut => "store-timed-out",
+            Self::Ambiguous => "store-ambiguous",
+            Self::ReadOnly => "store-read-only",
+            Self::NotInitialised => "store-not-initialised",
+            Self::Unreadable => "store-unreadable",
+            Self::Other => "store-failed",
+        }
+    }
+}
+
+/// Trouble with a store: what, and what to do about it. Never holds bytes of
+/// a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreError {
+    pub problem: StoreProblem,
+    pub message: String,
+    pub remedy: Option<String>,
+}
+
+impl StoreError {
+    pub fn new(problem: StoreProblem, message: impl Into<String>) -> Self {
+        Self { problem, message: message.into(), remedy: None }
+    }
+
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// What a store needs to know of the surroundings to open itself. Plain data,
+/// filled by the context, so that no store reads the environment.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// The data folder of keyctl.
+    pub data_dir: std::path::PathBuf,
+    /// The configuration folder of keyctl.
+    pub config_dir: std::path::PathBuf,
+    /// `KEYCTL_STORE_FILE`
+    pub store_file: Option<std::path::PathBuf>,
+    /// `KEYCTL_IDENTITY_FILE`
+    pub identity_file: Option<std::path::PathBuf>,
+    /// `KEYCTL_IDENTITY`, by value
+    pub identity: Option<Secret>,
+    /// `KEYCTL_PASSPHRASE_FILE`
+    pub passphrase_file: Option<std::path::PathBuf>,
+    /// Every `KEYCTL_SECRET_…` variable.
+    pub env_secrets: std::collections::BTreeMap<String, Secret>,
+    /// Whether somebody could answer a desktop prompt: then a store may wait longer.
+    pub interactive: bool,
+    /// Asks a person for a passphrase; `None` when nobody can be asked.
+    pub ask: Option<Ask>,
+}
+
+/// Asks a person for a secret with a prompt; `None` when they decline.
+pub type Ask = std::sync::Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
+
+/// One row of the table of stores.
+pub struct Row {
+    pub name: &'static str,
+    pub summary: &'static str,
+    pub writable: bool,
+    pub open: fn(&Surroundings) -> Box<dyn Store>,
+}
+
+/// Every store, in the order of help texts and `store status`.
+pub const TABLE: &[Row] = &[keyring::ROW, file::ROW, env::ROW];
+
+/// Returns the row of a store by its word.
+pub fn row(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == name)
+}
