@@ -1,6 +1,7 @@
 //! `keyctl` keeps, knows, proves, replaces and hands out the API and SMTP keys
 //! of e-mail platforms.
 
+pub mod checkpoint;
 pub mod clock;
 pub mod exit;
 pub mod inventory;

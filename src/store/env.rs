@@ -2,5 +2,5 @@
 use super::{Row, Store, Surroundings};
 pub const ROW: Row = Row { name: "env", summary: "", writable: true, open };
 fn open(_: &Surroundings) -> Box<dyn Store> {
-    todo!()
+    unreachable!()
 }

@@ -2,5 +2,5 @@
 use super::{Row, Store, Surroundings};
 pub const ROW: Row = Row { name: "keyring", summary: "", writable: true, open };
 fn open(_: &Surroundings) -> Box<dyn Store> {
-    todo!()
+    unreachable!()
 }

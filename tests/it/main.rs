@@ -1,0 +1,5 @@
+//! The integration tests: one binary, because linking dominates their build.
+//! A file is one subject; `support` starts the sandbox and the program.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "these are tests")]
+
+mod layering;
