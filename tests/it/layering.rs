@@ -1,10 +1,22 @@
 //! Reads `src/` and keeps the imports pointing one way, the printing in one
-//! file, and the ways out of a secret counted.
+//! file, the ways out of a secret counted, and every file small and headed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Returns the code of every file below `src/` by its path there, without the
+/// unit tests: they may reach further than the code they test.
 fn sources() -> BTreeMap<String, String> {
+    let mut sources = whole_sources();
+    for text in sources.values_mut() {
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+        *text = code;
+    }
+    sources
+}
+
+/// Returns the whole text of every file below `src/` by its path there.
+fn whole_sources() -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &Path, into: &mut BTreeMap<String, String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -12,10 +24,7 @@ fn sources() -> BTreeMap<String, String> {
                 walk(&path, root, into);
             } else if path.extension().is_some_and(|it| it == "rs") {
                 let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-                // Unit tests may reach further than the code they test.
-                let text = std::fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
-                into.insert(name, code);
+                into.insert(name, std::fs::read_to_string(&path).unwrap());
             }
         }
     }
@@ -96,5 +105,96 @@ fn only_the_console_prints() {
         for word in ["println!", "print!(", "eprintln!", "eprint!(", "io::stdout()", "io::stderr()"] {
             assert!(!text.contains(word), "{file} uses {word}");
         }
+    }
+}
+
+/// Every place where a secret leaves its type, by file. Each is a place to
+/// read when a leak is looked for, so a new one has to be entered here, and
+/// one that went has to be taken out.
+const EXPOSE_CALLS: &[(&str, usize)] = &[("key/secret.rs", 5)];
+
+#[test]
+fn each_way_out_of_a_secret_is_entered() {
+    let mut found = BTreeMap::new();
+    for (file, text) in sources() {
+        let calls = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let calls =
+            calls.map(|line| line.matches(".expose()").count() + line.matches("expose_secret(").count());
+        let calls: usize = calls.sum();
+        if calls > 0 {
+            found.insert(file, calls);
+        }
+    }
+    let entered: BTreeMap<String, usize> =
+        EXPOSE_CALLS.iter().map(|(file, calls)| ((*file).to_owned(), *calls)).collect();
+    let mut wrong = Vec::new();
+    for file in found.keys().chain(entered.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let (is, was) = (found.get(file).unwrap_or(&0), entered.get(file).unwrap_or(&0));
+        if is != was {
+            wrong.push(format!("{file} exposes a secret in {is} places; the table of this test says {was}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_panics_for_want_of_a_value_or_is_left_to_do() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for word in [".unwrap()", "todo!(", "unimplemented!(", "dbg!("] {
+                if code.contains(word) {
+                    wrong.push(format!("src/{file}:{}: {word}", number + 1));
+                }
+            }
+            for word in ["TO\u{44}O", "FIX\u{4d}E"] {
+                if line.contains(word) {
+                    wrong.push(format!("src/{file}:{}: {word}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_owns() {
+    for (file, text) in whole_sources() {
+        if text == "fn main() {}\n" {
+            continue;
+        }
+        assert!(text.starts_with("//! "), "src/{file} does not begin with a `//!` that says what it owns");
+    }
+}
+
+/// A file is looked at again past 450 lines; past this it is split.
+const MOST_LINES: usize = 600;
+
+#[test]
+fn no_file_outgrows_a_readers_head() {
+    let mut wrong = Vec::new();
+    for (file, text) in whole_sources() {
+        let lines = text.lines().count();
+        if lines > MOST_LINES {
+            wrong.push(format!("src/{file} has {lines} lines, more than {MOST_LINES}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let declared = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.strip_suffix(".rs").unwrap_or(&name);
+        let is_module = name.ends_with(".rs") || folder.join(&name).join("mod.rs").exists();
+        if !is_module || module == "main" {
+            continue;
+        }
+        let line = format!("mod {module};");
+        assert!(declared.lines().any(|it| it == line), "tests/it/main.rs does not declare `{line}`");
     }
 }
