@@ -93,8 +93,12 @@ pub enum StoreProblem {
     ReadOnly,
     /// Not set up yet: no file, no identity.
     NotInitialised,
-    /// There, but not readable with what we have (wrong identity, damaged).
+    /// There, but not what it should be, or not ours to read.
     Unreadable,
+    /// Encrypted to others than the identity in use.
+    WrongIdentity,
+    /// Cut short or changed.
+    Damaged,
     Other,
 }
 
@@ -110,6 +114,8 @@ impl StoreProblem {
             Self::ReadOnly => "store-read-only",
             Self::NotInitialised => "store-not-initialised",
             Self::Unreadable => "store-unreadable",
+            Self::WrongIdentity => "store-wrong-identity",
+            Self::Damaged => "store-damaged",
             Self::Other => "store-failed",
         }
     }
@@ -166,10 +172,15 @@ pub struct Surroundings {
     pub interactive: bool,
     /// Asks a person for a passphrase; `None` when nobody can be asked.
     pub ask: Option<Ask>,
+    /// Tells a person what is being waited for; stores themselves never print.
+    pub notice: Option<Notice>,
 }
 
 /// Asks a person for a secret with a prompt; `None` when they decline.
 pub type Ask = std::sync::Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
+
+/// Tells a person something while a store waits.
+pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 /// One row of the table of stores.
 pub struct Row {
@@ -186,3 +197,47 @@ pub const TABLE: &[Row] = &[keyring::ROW, file::ROW, env::ROW];
 pub fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name)
 }
+
+/// Opens a store by its word. Nothing is read before it is used.
+///
+/// # Errors
+/// Names the stores there are.
+pub fn open(name: &str, surroundings: &Surroundings) -> Result<Box<dyn Store>, UnknownStore> {
+    row(name).map(|row| (row.open)(surroundings)).ok_or_else(|| UnknownStore(name.to_owned()))
+}
+
+/// A word that names no store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownStore(pub String);
+
+impl fmt::Display for UnknownStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = TABLE.iter().map(|row| row.name).collect();
+        let name = crate::key::text::printable(&self.0, 80);
+        write!(f, "`{name}` is no store; there are {}", names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownStore {}
+
+/// A secret version is written once; another secret under its name means that
+/// two programs believe they own it.
+fn never_overwritten(item: &Item) -> StoreError {
+    StoreError::new(
+        StoreProblem::Other,
+        format!("the store holds another secret of {} as `{}` already", item.key, item.user()),
+    )
+    .remedy("nothing was changed; run `keyctl doctor`")
+}
+
+/// The store took a secret and does not give it back.
+fn not_read_back(item: &Item) -> StoreError {
+    StoreError::new(
+        StoreProblem::Other,
+        format!("the store took the secret of {} but does not give it back unchanged", item.key),
+    )
+    .remedy("do not rely on it: choose another store with `--store`")
+}
+
+#[cfg(test)]
+mod conformance;
