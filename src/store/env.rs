@@ -8,7 +8,9 @@ use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surrounding
 use crate::key::{KeyRef, Secret};
 
 pub const ROW: Row =
-    Row { name: "env", summary: "environment variables (KEYCTL_SECRET_…), read-only", writable: false, open };
+    Row {
+        name: "env", summary: "environment variables (KEYCTL_SECRET_…), read-only", writable: false, open
+    };
 
 /// What every variable of this store begins with.
 pub const PREFIX: &str = "KEYCTL_SECRET_";
@@ -123,8 +125,7 @@ mod tests {
         ];
         let surroundings = Surroundings { env_secrets: secrets.into(), ..Surroundings::default() };
         let store = open(&surroundings);
-        let item =
-            |text, version| Item { id: RecordId::parse("kabc").unwrap(), version, key: key(text) };
+        let item = |text, version| Item { id: RecordId::parse("kabc").unwrap(), version, key: key(text) };
         for version in [1, 7] {
             let found = store.get(&item("mailgun@acme", version)).unwrap().unwrap();
             assert_eq!(found.expose(), value);

@@ -220,6 +220,11 @@ impl fmt::Display for UnknownStore {
 
 impl std::error::Error for UnknownStore {}
 
+/// Returns whether two secrets are the same text.
+fn same(one: &Secret, other: &Secret) -> bool {
+    one.expose() == other.expose()
+}
+
 /// A secret version is written once; another secret under its name means that
 /// two programs believe they own it.
 fn never_overwritten(item: &Item) -> StoreError {
@@ -240,4 +245,4 @@ fn not_read_back(item: &Item) -> StoreError {
 }
 
 #[cfg(test)]
-mod conformance;
+mod tests;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Returns the code of every file below `src/` by its path there, without the
-/// unit tests: they may reach further than the code they test.
+/// unit tests (also those in a `tests.rs` of their own): they may reach further
+/// than the code they test.
 fn sources() -> BTreeMap<String, String> {
     let mut sources = whole_sources();
+    sources.retain(|file, _| !file.ends_with("/tests.rs"));
     for text in sources.values_mut() {
         let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
         *text = code;
@@ -111,7 +113,13 @@ fn only_the_console_prints() {
 /// Every place where a secret leaves its type, by file. Each is a place to
 /// read when a leak is looked for, so a new one has to be entered here, and
 /// one that went has to be taken out.
-const EXPOSE_CALLS: &[(&str, usize)] = &[("key/secret.rs", 5)];
+const EXPOSE_CALLS: &[(&str, usize)] = &[
+    ("key/secret.rs", 5),
+    ("store/env.rs", 1),
+    ("store/file/content.rs", 2),
+    ("store/file/identity.rs", 5),
+    ("store/mod.rs", 2),
+];
 
 #[test]
 fn each_way_out_of_a_secret_is_entered() {

@@ -121,9 +121,10 @@ fn decrypt(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Zeroizing<Ve
 /// # Errors
 /// Only without recipients, or when memory cannot be written.
 pub fn seal(content: &Content, recipients: &[x25519::Recipient]) -> Result<Vec<u8>, String> {
-    let secrets = content.entries.iter().map(|(name, entry)| {
-        (name.as_str(), WriteEntry { key: &entry.key, secret: entry.secret.expose() })
-    });
+    let secrets = content
+        .entries
+        .iter()
+        .map(|(name, entry)| (name.as_str(), WriteEntry { key: &entry.key, secret: entry.secret.expose() }));
     let wire = Write1 { version: VERSION, secrets: secrets.collect() };
     let room = content.entries.values().map(|it| 96 + 6 * it.secret.expose().len() + it.key.len()).sum();
     let mut plain = Zeroizing::new(Vec::with_capacity(room));

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use age::armor::ArmoredReader;
-use age::secrecy::{ExposeSecret, SecretString};
+use age::secrecy::{ExposeSecret as _, SecretString};
 use age::{DecryptError, Decryptor, scrypt, x25519};
 use zeroize::Zeroizing;
 
@@ -107,7 +107,8 @@ fn parse_lines(bytes: &[u8], origin: &str) -> Result<Vec<x25519::Identity>, Stor
             continue;
         }
         // The line itself may be half a secret: never shown.
-        let identity = line.parse().map_err(|_| bad(format!("line {} of {origin} is no age identity", at + 1)))?;
+        let identity =
+            line.parse().map_err(|_| bad(format!("line {} of {origin} is no age identity", at + 1)))?;
         identities.push(identity);
     }
     if identities.is_empty() {
@@ -134,7 +135,9 @@ fn unlock(bytes: &[u8], origin: &str, surroundings: &Surroundings) -> Result<Zer
             StoreProblem::Locked,
             format!("the identity {origin} is protected by a passphrase and nobody can be asked for it"),
         )
-        .remedy("name a file that holds the passphrase with `KEYCTL_PASSPHRASE_FILE`, or run it in a terminal"));
+        .remedy(
+            "name a file that holds the passphrase with `KEYCTL_PASSPHRASE_FILE`, or run it in a terminal",
+        ));
     };
     let mut wrong = None;
     for _ in 0..TRIES {
@@ -149,7 +152,9 @@ fn unlock(bytes: &[u8], origin: &str, surroundings: &Surroundings) -> Result<Zer
     }
     Err(wrong.unwrap_or_else(|| {
         StoreError::new(StoreProblem::Locked, format!("no passphrase was given for the identity {origin}"))
-            .remedy("try again with the passphrase, or name a file that holds it with `KEYCTL_PASSPHRASE_FILE`")
+            .remedy(
+                "try again with the passphrase, or name a file that holds it with `KEYCTL_PASSPHRASE_FILE`",
+            )
     }))
 }
 
@@ -159,7 +164,8 @@ fn open(bytes: &[u8], passphrase: &Secret, origin: &str) -> Result<Zeroizing<Vec
         StoreError::new(StoreProblem::Damaged, format!("the identity {origin} is damaged"))
             .remedy("restore it from a copy; without it the store cannot be opened by you")
     };
-    let trouble = |error: DecryptError| match error {
+    let trouble = |error: DecryptError| {
+        match error {
         DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
             StoreError::new(StoreProblem::Locked, format!("that is not the passphrase of {origin}"))
                 .remedy("try again, or name a file that holds the passphrase with `KEYCTL_PASSPHRASE_FILE`")
@@ -177,6 +183,7 @@ fn open(bytes: &[u8], passphrase: &Secret, origin: &str) -> Result<Zeroizing<Vec
         )
         .remedy("name the identity itself with `KEYCTL_IDENTITY_FILE`"),
         _ => damaged(),
+    }
     };
     let mut key = scrypt::Identity::new(SecretString::from(passphrase.expose()));
     key.set_max_work_factor(MAX_WORK_FACTOR);
@@ -211,14 +218,16 @@ fn read_passphrase(path: &Path) -> Result<Secret, StoreError> {
 pub fn create(path: &Path, passphrase: Option<&Secret>) -> Result<Keys, StoreError> {
     let identity = x25519::Identity::generate();
     let secret = identity.to_string();
-    let text = Zeroizing::new(format!("# public key: {}\n{}\n", identity.to_public(), secret.expose_secret()));
+    let text =
+        Zeroizing::new(format!("# public key: {}\n{}\n", identity.to_public(), secret.expose_secret()));
     match passphrase {
         None => disk::create(path, text.as_bytes())?,
         Some(passphrase) => {
             let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.expose()));
             recipient.set_work_factor(WORK_FACTOR);
-            let sealed = content::encrypt(text.as_bytes(), std::iter::once(&recipient as &dyn age::Recipient))
-                .map_err(|error| StoreError::new(StoreProblem::Other, error))?;
+            let sealed =
+                content::encrypt(text.as_bytes(), std::iter::once(&recipient as &dyn age::Recipient))
+                    .map_err(|error| StoreError::new(StoreProblem::Other, error))?;
             disk::create(path, &sealed)?;
         }
     }

@@ -118,10 +118,7 @@ impl FileStore {
     fn write(&self, point: &str, content: &Content, recipients: &[Recipient]) -> Result<(), StoreError> {
         let keys: Vec<_> = recipients.iter().filter_map(|it| it.key.parse().ok()).collect();
         let sealed = content::seal(content, &keys).map_err(|error| {
-            StoreError::new(
-                StoreProblem::Other,
-                format!("cannot encrypt `{}`: {error}", self.path.display()),
-            )
+            StoreError::new(StoreProblem::Other, format!("cannot encrypt `{}`: {error}", self.path.display()))
         })?;
         checkpoint::pass(point);
         disk::replace(&self.path, &sealed)?;
@@ -226,7 +223,7 @@ impl Store for FileStore {
     fn put(&self, item: &Item, secret: &Secret) -> Result<(), StoreError> {
         let name = item.user();
         self.change("store-put", |content| match content.entries.get(&name) {
-            Some(there) if there.secret.expose() == secret.expose() => Ok((Change::Nothing, ())),
+            Some(there) if super::same(&there.secret, secret) => Ok((Change::Nothing, ())),
             Some(_) => Err(super::never_overwritten(item)),
             None => {
                 let entry = Entry { key: item.key.to_string(), secret: secret.clone() };
@@ -235,7 +232,7 @@ impl Store for FileStore {
             }
         })?;
         match self.get(item)? {
-            Some(read) if read.expose() == secret.expose() => Ok(()),
+            Some(read) if super::same(&read, secret) => Ok(()),
             _ => Err(super::not_read_back(item)),
         }
     }

@@ -115,8 +115,9 @@ impl Text {
                 if line.parse::<x25519::Recipient>().is_err() {
                     let message =
                         format!("line {} of `{}` is no age recipient (`age1…`)", at + 1, path.display());
-                    return Err(StoreError::new(StoreProblem::Damaged, message)
-                        .remedy("correct or delete that line"));
+                    return Err(
+                        StoreError::new(StoreProblem::Damaged, message).remedy("correct or delete that line")
+                    );
                 }
                 out.push(Recipient { name: name.to_owned(), key: line.to_owned() });
             }

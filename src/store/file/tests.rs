@@ -216,7 +216,8 @@ fn files_are_private_and_links_are_kept() {
     assert_eq!(mode(&home.surroundings.data_dir), 0o700);
     let plain = std::fs::read(&real).unwrap();
     assert!(content::is_age(&plain));
-    let left: Vec<_> = std::fs::read_dir(home.folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(home.folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert!(!left.iter().any(|it| it.to_string_lossy().ends_with(".tmp")), "{left:?}");
 }
 
@@ -252,10 +253,7 @@ fn recipients_come_and_go() {
     assert_eq!(names, ["jan", "eva (CI)"]);
     assert!(matches!(add_recipient(&home.surroundings, &eva), Err(RecipientError::KeyTaken(_))));
 
-    let hers = Surroundings {
-        store_file: Some(path(&home.surroundings)),
-        ..colleague.surroundings.clone()
-    };
+    let hers = Surroundings { store_file: Some(path(&home.surroundings)), ..colleague.surroundings.clone() };
     let store = FileStore::new(&hers);
     assert!(store.get(&item(1)).unwrap().is_some());
     store.put(&item(2), &secret()).unwrap();
