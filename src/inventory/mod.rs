@@ -3,7 +3,12 @@
 //! form, `file` the locked, atomic file that keeps a person's comments.
 
 pub mod file;
+mod keys;
+mod lock;
 pub mod wire;
+
+pub use file::InventoryFile;
+pub use keys::Keys;
 
 use std::collections::BTreeMap;
 
@@ -72,6 +77,18 @@ pub struct Place {
     pub imported: Option<Timestamp>,
 }
 
+/// What is recorded of a scope that only key refs mention.
+static NOTHING: Place = Place {
+    name: None,
+    highlevel_id: None,
+    domain: None,
+    platform: None,
+    email_provider: None,
+    rotate_every: None,
+    gone: false,
+    imported: None,
+};
+
 /// An agency and its locations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Agency {
@@ -96,7 +113,7 @@ pub struct Inventory {
     pub store: Option<String>,
     pub default_scope: Option<Scope>,
     pub agencies: BTreeMap<Name, Agency>,
-    pub keys: BTreeMap<KeyRef, Record>,
+    pub keys: Keys,
     pub rotations: BTreeMap<RotationId, Rotation>,
     pub waivers: Vec<Waiver>,
 }
@@ -120,42 +137,61 @@ impl Inventory {
         }
     }
 
-    /// Returns every scope: agencies, each followed by its locations.
+    /// Returns every scope, in order: agencies, each followed by its
+    /// locations. A scope exists when it has a table or a key.
     pub fn scopes(&self) -> impl Iterator<Item = (Scope, &Place)> {
-        self.agencies.iter().flat_map(|(name, agency)| {
-            let own = std::iter::once((Scope::agency(name.clone()), &agency.place));
-            let locations = agency.locations.iter().map(|(location, place)| {
-                (Scope { agency: name.clone(), location: Some(location.clone()) }, place)
-            });
-            own.chain(locations)
-        })
+        let mut all: BTreeMap<Scope, &Place> = BTreeMap::new();
+        for scope in self.keys.scopes() {
+            all.insert(Scope::agency(scope.agency.clone()), &NOTHING);
+            all.insert(scope.clone(), &NOTHING);
+        }
+        for (name, agency) in &self.agencies {
+            all.insert(Scope::agency(name.clone()), &agency.place);
+            for (location, place) in &agency.locations {
+                all.insert(Scope { agency: name.clone(), location: Some(location.clone()) }, place);
+            }
+        }
+        all.into_iter()
+    }
+
+    /// Returns whether a scope has a table or a key.
+    pub fn has_scope(&self, scope: &Scope) -> bool {
+        match &scope.location {
+            None => {
+                self.agencies.contains_key(&scope.agency) || self.keys.below(&scope.agency).next().is_some()
+            }
+            Some(_) => self.place(scope).is_some() || self.keys.at(scope).next().is_some(),
+        }
     }
 
     /// Returns the scope that completes a key ref typed without one: the
     /// default, else the only agency.
     pub fn only_scope(&self) -> Option<Scope> {
-        self.default_scope.clone().or_else(|| {
-            let mut agencies = self.agencies.keys();
-            match (agencies.next(), agencies.next()) {
-                (Some(only), None) => Some(Scope::agency(only.clone())),
-                _ => None,
-            }
-        })
+        if let Some(default) = &self.default_scope {
+            return Some(default.clone());
+        }
+        let mut agencies: Vec<&Name> =
+            self.agencies.keys().chain(self.keys.scopes().map(|scope| &scope.agency)).collect();
+        agencies.sort_unstable();
+        agencies.dedup();
+        match agencies.as_slice() {
+            [only] => Some(Scope::agency((*only).clone())),
+            _ => None,
+        }
     }
 
-    /// Returns the records of one agency, cheaply.
-    pub fn keys_of_agency<'a>(&'a self, agency: &'a Name) -> impl Iterator<Item = (&'a KeyRef, &'a Record)> {
-        self.keys.iter().filter(move |(key, _)| key.scope.agency == *agency)
+    /// Returns the records of one agency and its locations, scope by scope;
+    /// costs what it returns.
+    pub fn keys_of_agency<'a>(&'a self, agency: &Name) -> impl Iterator<Item = (&'a KeyRef, &'a Record)> {
+        self.keys.below(agency)
     }
 
     /// Returns the keys effective at `scope` (see [`resolve::effective`]);
-    /// none where the scope sends with another e-mail provider.
+    /// costs what is recorded at the scope and its agency. Callers skip a
+    /// scope that [sends elsewhere](Self::sends_elsewhere), and say so.
     pub fn effective(&self, scope: &Scope) -> Vec<Effective<'_>> {
-        resolve::effective(self.keys_of_agency_of(scope), scope)
-    }
-
-    fn keys_of_agency_of<'a>(&'a self, scope: &Scope) -> Vec<(&'a KeyRef, &'a Record)> {
-        self.keys.iter().filter(|(key, _)| key.scope.agency == scope.agency).collect()
+        let levels: Vec<Scope> = scope.levels().collect();
+        resolve::effective(levels.iter().flat_map(|level| self.keys.at(level)), scope)
     }
 
     /// Returns the recorded domain in effect at `scope` and where it is recorded.
@@ -174,24 +210,17 @@ impl Inventory {
     /// Returns whether the US rule counts here: the agency's platform is
     /// HighLevel by word, by a location, by an import or by a highlevel key.
     pub fn us_rule(&self, agency: &Name) -> bool {
-        let Some(held) = self.agencies.get(agency) else {
-            return self.has_highlevel_key(agency);
-        };
-        match held.place.platform {
-            Some(Platform::Highlevel) => true,
-            Some(Platform::None) => false,
-            None => {
-                !held.locations.is_empty()
-                    || held.place.highlevel_id.is_some()
-                    || held.place.imported.is_some()
-                    || self.keys.keys().any(|key| key.scope.agency == *agency && key.scope.location.is_some())
-                    || self.has_highlevel_key(agency)
-            }
+        let held = self.agencies.get(agency);
+        if let Some(platform) = held.and_then(|held| held.place.platform) {
+            return platform == Platform::Highlevel;
         }
-    }
-
-    fn has_highlevel_key(&self, agency: &Name) -> bool {
-        self.keys.keys().any(|key| key.scope.agency == *agency && key.provider == ProviderId::Highlevel)
+        let recorded = held.is_some_and(|held| {
+            !held.locations.is_empty() || held.place.highlevel_id.is_some() || held.place.imported.is_some()
+        });
+        recorded
+            || self
+                .keys_of_agency(agency)
+                .any(|(key, _)| key.scope.location.is_some() || key.provider == ProviderId::Highlevel)
     }
 
     /// Returns the unfinished rotation that a record takes part in.

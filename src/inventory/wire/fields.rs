@@ -1,0 +1,290 @@
+//! Reads single fields of a parsed table and words what is wrong with them:
+//! which field, what was found, what was expected. A value that could be a
+//! secret pasted into the file is never repeated.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use toml::de::{DeTable, DeValue};
+
+use super::Value;
+use crate::clock;
+use crate::key::text::printable;
+use crate::key::{Domain, Fingerprint, KeyRef, Scope};
+
+/// What is wrong, and which bytes of the text it is about.
+#[derive(Debug)]
+pub struct Fail {
+    pub span: Range<usize>,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// Says that `place` is something else than expected.
+pub fn wrong(place: &str, found: &str, expected: &str, span: Range<usize>) -> Fail {
+    Fail { span, message: format!("`{place}` is {found}; expected {expected}"), hint: None }
+}
+
+/// Returns the fail for a text in the wrong place, with advice when the text
+/// could be a secret.
+pub fn wrong_text(place: &str, text: &str, expected: &str, span: Range<usize>) -> Fail {
+    let mut fail = wrong(place, &shown(text), expected, span);
+    if may_be_secret(text) {
+        fail.hint = Some(
+            "the inventory never holds a secret; if one was pasted here, take it out and rotate that key"
+                .to_owned(),
+        );
+    }
+    fail
+}
+
+/// Returns whether a text must not be repeated in a message: it is as long as
+/// a vendor's key and not written like a key ref.
+pub fn may_be_secret(text: &str) -> bool {
+    let like_a_ref = text.contains('@')
+        && text.len() <= 200
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-:@/. ".contains(&b));
+    text.chars().count() > 20 && !like_a_ref
+}
+
+/// Returns a text for a message, in backticks, or its length only.
+pub fn shown(text: &str) -> String {
+    match text.chars().count() {
+        0 => "empty".to_owned(),
+        length if may_be_secret(text) => format!("a text of {length} characters (not shown)"),
+        _ => format!("`{}`", printable(text, 200)),
+    }
+}
+
+fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => shown(text),
+        DeValue::Integer(number) => format!("the number {}", printable(&number.to_string(), 24)),
+        DeValue::Boolean(flag) => format!("`{flag}`"),
+        DeValue::Float(_) => "a number with a point".to_owned(),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// A table of the file, its place in words, and where it stands.
+pub struct Section<'a> {
+    pub place: String,
+    pub span: Range<usize>,
+    pub table: &'a DeTable<'a>,
+}
+
+impl<'a> Section<'a> {
+    pub fn place_of(&self, field: &str) -> String {
+        if self.place.is_empty() { field.to_owned() } else { format!("{}.{field}", self.place) }
+    }
+
+    fn value(&self, field: &str) -> Option<&'a Value<'a>> {
+        self.table.get(field)
+    }
+
+    fn wrong(&self, field: &str, value: &Value<'_>, expected: &str) -> Fail {
+        let place = self.place_of(field);
+        match value.get_ref() {
+            DeValue::String(text) => wrong_text(&place, text, expected, value.span()),
+            other => wrong(&place, &found(other), expected, value.span()),
+        }
+    }
+
+    /// Returns the fail for a required field that is not there.
+    pub fn lacks(&self, field: &str, expected: &str) -> Fail {
+        let message = format!("`{}` has no `{field}`; expected {expected}", self.place);
+        Fail { span: self.span.clone(), message, hint: None }
+    }
+
+    /// Reads a field with `convert`, which answers `None` for anything else
+    /// than `expected`.
+    pub fn parsed<T>(
+        &self,
+        field: &str,
+        expected: &str,
+        convert: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<Option<T>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let text = match value.get_ref() {
+            DeValue::String(text) => Some(&**text),
+            _ => None,
+        };
+        text.and_then(convert).map(Some).ok_or_else(|| self.wrong(field, value, expected))
+    }
+
+    /// Like [`Self::parsed`], for a field that must be there.
+    pub fn required<T>(
+        &self,
+        field: &str,
+        expected: &str,
+        convert: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<T, Fail> {
+        self.parsed(field, expected, convert)?.ok_or_else(|| self.lacks(field, expected))
+    }
+
+    pub fn text(&self, field: &str) -> Result<Option<String>, Fail> {
+        self.parsed(field, "a text in quotes", |text| Some(text.to_owned()))
+    }
+
+    /// Reads a text that is shown on one line: no control characters, not empty.
+    pub fn line(&self, field: &str) -> Result<Option<String>, Fail> {
+        self.parsed(field, "a text on one line, not empty", |text| one_line(text).then(|| text.to_owned()))
+    }
+
+    pub fn domain(&self, field: &str) -> Result<Option<Domain>, Fail> {
+        self.parsed(field, "a domain name such as `mg.acme.example`", |text| Domain::parse(text).ok())
+    }
+
+    pub fn scope(&self, field: &str) -> Result<Option<Scope>, Fail> {
+        self.parsed(field, "a scope: AGENCY or AGENCY/LOCATION", |text| text.parse().ok())
+    }
+
+    pub fn key_ref(&self, field: &str) -> Result<Option<KeyRef>, Fail> {
+        self.parsed(field, KEY_REF, |text| text.parse().ok())
+    }
+
+    pub fn fingerprint(&self, field: &str) -> Result<Option<Fingerprint>, Fail> {
+        self.parsed(field, "12 hex digits in lower case", Fingerprint::parse)
+    }
+
+    pub fn word<T: std::str::FromStr>(&self, field: &str, known: &[&str]) -> Result<Option<T>, Fail> {
+        self.parsed(field, &one_of(known), |text| text.parse().ok())
+    }
+
+    /// Reads a moment: a string or a TOML date-time; a date alone is midnight UTC.
+    pub fn date(&self, field: &str) -> Result<Option<Timestamp>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let read = match value.get_ref() {
+            DeValue::String(text) => clock::date(text).ok(),
+            DeValue::Datetime(at) => clock::date(&at.to_string()).ok(),
+            _ => None,
+        };
+        read.map(Some).ok_or_else(|| self.wrong(field, value, DATE))
+    }
+
+    pub fn flag(&self, field: &str) -> Result<bool, Fail> {
+        match self.value(field).map(|it| (it, it.get_ref())) {
+            None => Ok(false),
+            Some((_, DeValue::Boolean(flag))) => Ok(*flag),
+            Some((value, _)) => Err(self.wrong(field, value, "`true` or `false`")),
+        }
+    }
+
+    /// Reads a whole number between `least` and `u32::MAX`.
+    pub fn number(&self, field: &str, least: u32) -> Result<Option<u32>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let read = integer(value).and_then(|it| u32::try_from(it).ok()).filter(|it| *it >= least);
+        read.map(Some).ok_or_else(|| self.wrong(field, value, &format!("a whole number, {least} or more")))
+    }
+
+    /// Reads a length of time in seconds: a number, or as typed (`24h`).
+    pub fn duration(&self, field: &str) -> Result<Option<i64>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let read = match value.get_ref() {
+            DeValue::String(text) => text.parse::<clock::Span>().ok().map(|span| span.seconds),
+            _ => integer(value).filter(|seconds| *seconds >= 0),
+        };
+        read.map(Some).ok_or_else(|| self.wrong(field, value, "a duration such as `24h`, or seconds"))
+    }
+
+    pub fn texts(&self, field: &str) -> Result<Vec<String>, Fail> {
+        self.list(field, "an array of texts", |text| Some(text.to_owned()))
+    }
+
+    /// Reads an array of strings, each with `convert`.
+    pub fn list<T>(
+        &self,
+        field: &str,
+        expected: &str,
+        convert: impl Fn(&'a str) -> Option<T>,
+    ) -> Result<Vec<T>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(Vec::new()) };
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(self.wrong(field, value, expected));
+        };
+        let read = |item: &'a Value<'a>| {
+            let text = match item.get_ref() {
+                DeValue::String(text) => Some(&**text),
+                _ => None,
+            };
+            text.and_then(&convert).ok_or_else(|| self.wrong(field, item, expected))
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// Returns a table within this one.
+    pub fn section(&self, field: &str) -> Result<Option<Section<'a>>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        self.within(self.place_of(field), value).map(Some)
+    }
+
+    /// Returns the tables within a table within this one, by name.
+    pub fn sections(&self, field: &str) -> Result<Vec<(&'a str, Section<'a>)>, Fail> {
+        let Some(held) = self.section(field)? else { return Ok(Vec::new()) };
+        let mut all = Vec::with_capacity(held.table.len());
+        for (name, value) in held.table {
+            let name_text: &'a str = name.get_ref();
+            let place = format!("{}.{}", held.place, shown_name(name_text));
+            let mut section = self.within(place, value)?;
+            section.span = name.span();
+            all.push((name_text, section));
+        }
+        Ok(all)
+    }
+
+    /// Returns the tables of an array of tables, however it is written.
+    pub fn items(&self, field: &str) -> Result<Vec<Section<'a>>, Fail> {
+        let Some(value) = self.value(field) else { return Ok(Vec::new()) };
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(self.wrong(field, value, "an array of tables"));
+        };
+        items.iter().map(|item| self.within(self.place_of(field), item)).collect()
+    }
+
+    fn within(&self, place: String, value: &'a Value<'a>) -> Result<Section<'a>, Fail> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(Section { place, span: value.span(), table }),
+            DeValue::String(text) => Err(wrong_text(&place, text, "a table", value.span())),
+            other => Err(wrong(&place, &found(other), "a table", value.span())),
+        }
+    }
+}
+
+/// What a key ref looks like, for messages.
+pub const KEY_REF: &str = "a key ref: PROVIDER[:LABEL]@AGENCY[/LOCATION]";
+const DATE: &str = "a date: `2026-11-22` or `2026-11-22T08:00:00Z`";
+
+/// Returns the words to choose from, for messages.
+pub fn one_of(known: &[&str]) -> String {
+    let words: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+/// Returns whether a text may stand on one line of a listing.
+pub fn one_line(text: &str) -> bool {
+    !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+fn shown_name(name: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if may_be_secret(name) {
+        "…".to_owned()
+    } else if !name.is_empty() && name.bytes().all(bare) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", printable(name, 200))
+    }
+}
+
+fn integer(value: &Value<'_>) -> Option<i64> {
+    match value.get_ref() {
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,321 @@
+//! From the model to fields in the order they are written, and from fields to
+//! text. What has its default is left out, so an absent field and its default
+//! are the same thing.
+
+use jiff::Timestamp;
+
+use crate::inventory::{Inventory, Place, Waiver};
+use crate::key::{Consumer, Expiry, KeyState, Record};
+use crate::rotation::{Delivery, Owner, Rotation, Side};
+
+/// One value of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    Text(String),
+    Number(i64),
+    Flag(bool),
+    Texts(Vec<String>),
+    Table(Fields),
+    /// Tables in an array; `Layout` says how a new one is written.
+    List(Layout, Vec<Fields>),
+}
+
+/// How a new array of tables is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `[[path]]` each.
+    Tables,
+    /// `path = [`, then one line each.
+    Lines,
+}
+
+/// The fields of one table, in writing order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(pub Vec<(&'static str, Node)>);
+
+impl Fields {
+    pub fn get(&self, field: &str) -> Option<&Node> {
+        self.0.iter().find(|(name, _)| *name == field).map(|(_, node)| node)
+    }
+
+    fn put(&mut self, field: &'static str, node: Node) {
+        self.0.push((field, node));
+    }
+
+    fn text(&mut self, field: &'static str, text: Option<&str>) {
+        self.0.extend(text.map(|text| (field, Node::Text(text.to_owned()))));
+    }
+
+    fn flag(&mut self, field: &'static str, flag: bool) {
+        self.0.extend(flag.then_some((field, Node::Flag(true))));
+    }
+
+    fn number(&mut self, field: &'static str, number: Option<u32>) {
+        self.0.extend(number.map(|number| (field, Node::Number(number.into()))));
+    }
+
+    /// Fractions of a second are kept where a person wrote some.
+    fn date(&mut self, field: &'static str, at: Option<Timestamp>) {
+        self.0.extend(at.map(|at| (field, Node::Text(at.to_string()))));
+    }
+
+    fn texts(&mut self, field: &'static str, texts: &[String]) {
+        if !texts.is_empty() {
+            self.put(field, Node::Texts(texts.to_vec()));
+        }
+    }
+
+    fn list(&mut self, field: &'static str, layout: Layout, items: Vec<Fields>) {
+        if !items.is_empty() {
+            self.put(field, Node::List(layout, items));
+        }
+    }
+
+    fn table(&mut self, field: &'static str, fields: Fields) {
+        if !fields.0.is_empty() {
+            self.put(field, Node::Table(fields));
+        }
+    }
+}
+
+/// Returns the fields at the top of the file, `version` aside.
+pub fn top(inventory: &Inventory) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("store", inventory.store.as_deref());
+    fields.text("default_scope", inventory.default_scope.as_ref().map(ToString::to_string).as_deref());
+    fields.list("waiver", Layout::Tables, inventory.waivers.iter().map(waiver).collect());
+    fields
+}
+
+pub fn place(place: &Place) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("name", place.name.as_deref());
+    fields.text("highlevel_id", place.highlevel_id.as_deref());
+    fields.text("domain", place.domain.as_ref().map(|it| it.as_str()));
+    fields.text("platform", place.platform.map(|it| it.as_str()));
+    fields.text("email_provider", place.email_provider.map(|it| it.as_str()));
+    fields.text("rotate_every", place.rotate_every.as_deref());
+    fields.flag("gone", place.gone);
+    fields.date("imported", place.imported);
+    fields
+}
+
+pub fn record(record: &Record) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("id", Some(record.id.as_str()));
+    fields.text("kind", Some(record.kind.as_str()));
+    fields.text("state", (record.state != KeyState::Active).then(|| record.state.as_str()));
+    fields.text("region", record.region.map(|it| it.as_str()));
+    fields.text("domain", record.domain.as_ref().map(|it| it.as_str()));
+    fields.text("login", record.login.as_deref());
+    fields.text("store", record.store.as_deref());
+    fields.number("current", record.current);
+    fields.number("pending", record.pending);
+    fields.number("previous", record.previous);
+    let used = [record.current, record.pending, record.previous].into_iter().flatten().max();
+    fields.number("highest", (record.highest != used.unwrap_or(0)).then_some(record.highest));
+    fields.text("fingerprint", record.fingerprint.as_ref().map(|it| it.as_str()));
+    fields.text("last2", record.last2.as_deref());
+    fields.date("created", record.created);
+    match record.expires {
+        Expiry::Unknown => {}
+        Expiry::Never => fields.text("expires", Some("never")),
+        Expiry::At(at) => fields.date("expires", Some(at)),
+    }
+    fields.text("identity", record.identity.as_deref());
+    fields.text("account_id", record.account_id.as_deref());
+    fields.text("role", record.role.as_deref());
+    fields.text("remote_id", record.remote_id.as_deref());
+    fields.text("remote_name", record.remote_name.as_deref());
+    fields.texts("permissions", &record.permissions);
+    fields.text("note", record.note.as_deref());
+    fields.list("consumer", Layout::Tables, record.consumers.iter().map(consumer).collect());
+    fields
+}
+
+fn consumer(consumer: &Consumer) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("name", Some(&consumer.name));
+    fields.text("kind", Some(consumer.kind.as_str()));
+    fields.text("location", consumer.location.as_ref().map(ToString::to_string).as_deref());
+    fields.text("url", consumer.url.as_deref());
+    fields.texts("command", &consumer.command);
+    fields
+}
+
+pub fn rotation(rotation: &Rotation) -> Fields {
+    let mut fields = Fields::default();
+    fields.texts("keys", &rotation.keys.iter().map(ToString::to_string).collect::<Vec<_>>());
+    fields.text("stage", Some(rotation.stage.as_str()));
+    fields.date("started", Some(rotation.started));
+    fields.text("using", rotation.using.as_ref().map(|it| it.as_str()));
+    if rotation.grace_seconds != 0 {
+        fields.put("grace", duration(rotation.grace_seconds));
+    }
+    fields.date("grace_until", rotation.grace_until);
+    fields.date("switched_at", rotation.switched_at);
+    fields.date("deadline", rotation.deadline);
+    fields.flag("compromised", rotation.compromised);
+    fields.flag("kill_now", rotation.kill_now);
+    fields.texts("permissions", &rotation.permissions);
+    fields.text("trouble", rotation.trouble.as_deref());
+    fields.list("consumers", Layout::Lines, rotation.consumers.iter().map(delivery).collect());
+    fields.table("old", side(&rotation.old));
+    fields.table("new", side(&rotation.new));
+    fields.0.extend(rotation.owner.as_ref().map(|it| ("owner", Node::Table(owner(it)))));
+    fields
+}
+
+/// Returns the largest unit that says it exactly.
+fn duration(seconds: i64) -> Node {
+    let units = [(604_800, 'w'), (86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+    match units.into_iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0) {
+        Some((unit, letter)) => Node::Text(format!("{}{letter}", seconds / unit)),
+        None => Node::Number(seconds),
+    }
+}
+
+fn side(side: &Side) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("fingerprint", side.fingerprint.as_ref().map(|it| it.as_str()));
+    fields.text("last2", side.last2.as_deref());
+    fields.text("remote_id", side.remote_id.as_deref());
+    fields.text("login", side.login.as_deref());
+    fields.text("state", side.state.map(|it| it.as_str()));
+    fields
+}
+
+fn delivery(delivery: &Delivery) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("key", Some(delivery.key.as_str()));
+    fields.text("name", Some(&delivery.name));
+    fields.text("kind", Some(delivery.kind.as_str()));
+    fields.text("state", Some(delivery.state.as_str()));
+    fields.text("by", delivery.by.as_deref());
+    fields.date("at", delivery.at);
+    fields
+}
+
+fn owner(owner: &Owner) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("user", Some(&owner.user));
+    fields.text("host", Some(&owner.host));
+    fields.number("pid", Some(owner.pid));
+    fields.date("at", Some(owner.at));
+    fields
+}
+
+fn waiver(waiver: &Waiver) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("finding", Some(&waiver.finding));
+    fields.text("key", waiver.key.as_ref().map(|it| it.as_str()));
+    fields.text("scope", waiver.scope.as_ref().map(ToString::to_string).as_deref());
+    fields.text("reason", Some(&waiver.reason));
+    fields.date("until", waiver.until);
+    fields
+}
+
+/// Returns a basic string: one line, whatever is in it.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Returns a table path as it stands in a header: `key."mailgun@acme"`.
+pub fn path_text(path: &[&str]) -> String {
+    path.iter().map(|name| key_text(name)).collect::<Vec<_>>().join(".")
+}
+
+/// Returns a key, in quotes where it needs them.
+pub fn key_text(name: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { quoted(name) }
+}
+
+/// Returns a value on one line.
+pub fn inline(node: &Node) -> String {
+    match node {
+        Node::Text(text) => quoted(text),
+        Node::Number(number) => number.to_string(),
+        Node::Flag(flag) => flag.to_string(),
+        Node::Texts(texts) => {
+            format!("[{}]", texts.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", "))
+        }
+        Node::Table(fields) => inline_table(fields),
+        Node::List(_, items) => {
+            format!("[{}]", items.iter().map(inline_table).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// Returns `{ a = 1, b = 2 }`.
+pub fn inline_table(fields: &Fields) -> String {
+    if fields.0.is_empty() {
+        return "{}".to_owned();
+    }
+    let pairs: Vec<String> =
+        fields.0.iter().map(|(name, node)| format!("{name} = {}", inline(node))).collect();
+    format!("{{ {} }}", pairs.join(", "))
+}
+
+/// Returns `name = value` with a newline, for what [has no header](has_header)
+/// of its own.
+pub fn body_line(name: &str, node: &Node) -> String {
+    match node {
+        Node::List(Layout::Lines, items) => {
+            let lines: Vec<String> = items.iter().map(|it| format!("    {},\n", inline_table(it))).collect();
+            format!("{name} = [\n{}]\n", lines.join("\n"))
+        }
+        node => format!("{name} = {}\n", inline(node)),
+    }
+}
+
+/// Returns whether a node is written under headers of its own.
+pub fn has_header(node: &Node) -> bool {
+    matches!(node, Node::Table(_) | Node::List(Layout::Tables, _))
+}
+
+/// Returns a whole table with its header and everything below it, each block
+/// preceded by a blank line.
+pub fn block(path: &[&str], fields: &Fields) -> String {
+    let mut out = format!("\n[{}]\n", path_text(path));
+    body(path, fields, &mut out);
+    out
+}
+
+/// Returns one element of an array of tables, preceded by a blank line.
+pub fn item_block(path: &[&str], fields: &Fields) -> String {
+    let mut out = format!("\n[[{}]]\n", path_text(path));
+    body(path, fields, &mut out);
+    out
+}
+
+fn body(path: &[&str], fields: &Fields, out: &mut String) {
+    for (name, node) in fields.0.iter().filter(|(_, node)| !has_header(node)) {
+        out.push_str(&body_line(name, node));
+    }
+    for (name, node) in &fields.0 {
+        let mut deeper = path.to_vec();
+        deeper.push(name);
+        match node {
+            Node::Table(fields) => out.push_str(&block(&deeper, fields)),
+            Node::List(Layout::Tables, items) => {
+                out.extend(items.iter().map(|item| item_block(&deeper, item)));
+            }
+            _ => {}
+        }
+    }
+}
