@@ -2,5 +2,6 @@
 //! A file is one subject; `support` starts the sandbox and the program.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "these are tests")]
 
+mod ci_examples;
 mod layering;
 mod tree;
