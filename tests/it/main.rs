@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "these are tests")]
 
 mod ci_examples;
+mod documents;
 mod layering;
 mod tree;
