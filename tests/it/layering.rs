@@ -118,6 +118,7 @@ const EXPOSE_CALLS: &[(&str, usize)] = &[
     ("store/env.rs", 1),
     ("store/file/content.rs", 2),
     ("store/file/identity.rs", 5),
+    ("store/keyring/mod.rs", 1),
     ("store/mod.rs", 2),
 ];
 

@@ -5,4 +5,6 @@
 mod ci_examples;
 mod documents;
 mod layering;
+mod stores;
+mod support;
 mod tree;

@@ -1,0 +1,3 @@
+//! What the tests stand on: real daemons, the program, the sandbox.
+
+pub mod session;
