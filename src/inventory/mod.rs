@@ -5,6 +5,7 @@
 pub mod file;
 mod keys;
 mod lock;
+pub mod select;
 pub mod wire;
 
 pub use file::InventoryFile;

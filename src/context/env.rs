@@ -1,0 +1,93 @@
+//! Every environment variable that is read, each documented here; nobody else
+//! reads the environment. (The exceptions are libraries that honour `NO_COLOR`,
+//! `CLICOLOR_FORCE`, `SSL_CERT_FILE`, the proxy variables and the session bus.)
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::key::Secret;
+
+/// The environment as it was at the start.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+/// The variables of the contract with their meaning, for `help environment`.
+pub const DOCUMENTED: &[(&str, &str)] = &[
+    ("KEYCTL_INVENTORY", "path of the inventory, like --inventory"),
+    ("KEYCTL_STORE", "store to use, like --store"),
+    ("KEYCTL_FORMAT", "table, json or plain, like --format"),
+    ("KEYCTL_SCOPE", "scope that completes a key ref without @…, like --scope"),
+    ("KEYCTL_NO_INPUT", "never ask, like --no-input"),
+    ("KEYCTL_SECRET_…", "the env store: a secret by its key ref (`keyctl show` prints the name)"),
+    ("KEYCTL_STORE_FILE", "the file store: path of the age file"),
+    ("KEYCTL_IDENTITY_FILE", "the file store: path of the age identity"),
+    ("KEYCTL_IDENTITY", "the file store: the age identity by value (CI secrets)"),
+    ("KEYCTL_PASSPHRASE_FILE", "the file store: file with the passphrase of the identity"),
+    ("KEYCTL_MAILGUN_US_URL", "origin instead of Mailgun's US API"),
+    ("KEYCTL_MAILGUN_EU_URL", "origin instead of Mailgun's EU API"),
+    ("KEYCTL_BREVO_URL", "origin instead of Brevo's API"),
+    ("KEYCTL_KLAVIYO_URL", "origin instead of Klaviyo's API"),
+    ("KEYCTL_HIGHLEVEL_URL", "origin instead of HighLevel's API"),
+    ("KEYCTL_MAILGUN_US_SMTP", "HOST:PORT instead of Mailgun's US relay"),
+    ("KEYCTL_MAILGUN_EU_SMTP", "HOST:PORT instead of Mailgun's EU relay"),
+    ("KEYCTL_BREVO_SMTP", "HOST:PORT instead of Brevo's relay"),
+    ("KEYCTL_DNS", "IP:PORT of the resolver for --dns"),
+    ("KEYCTL_CA_FILE", "extra PEM roots for HTTPS and SMTP"),
+    ("SSL_CERT_FILE", "PEM roots instead of the system's"),
+    ("HTTPS_PROXY, NO_PROXY", "the proxy for https, and what goes past it"),
+    ("VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE", "the vault store (BAO_… first)"),
+    ("NO_COLOR, CLICOLOR_FORCE", "no colour, colour in pipes"),
+    (
+        "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME",
+        "where the inventory, the file store and the state live",
+    ),
+];
+
+impl Environment {
+    /// Reads the process's environment.
+    pub fn of_process() -> Self {
+        Self { variables: std::env::vars_os().collect() }
+    }
+
+    /// Returns a variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.variables
+            .get(std::ffi::OsStr::new(name))?
+            .to_str()
+            .filter(|it| !it.is_empty())
+            .map(str::to_owned)
+    }
+
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.variables.get(std::ffi::OsStr::new(name)).filter(|it| !it.is_empty()).map(PathBuf::from)
+    }
+
+    /// Returns whether a switch is on: set, and not `0`, `false` or `no`.
+    pub fn switch(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|it| !["0", "false", "no"].contains(&it.to_lowercase().as_str()))
+    }
+
+    /// Returns every `KEYCTL_SECRET_…`: the `env` store.
+    pub fn secrets(&self) -> BTreeMap<String, Secret> {
+        self.variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+            .filter(|(name, value)| name.starts_with("KEYCTL_SECRET_") && !value.is_empty())
+            .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
+            .collect()
+    }
+
+    /// Returns the names that begin with `KEYCTL_`, set or empty.
+    pub fn own_names(&self) -> Vec<String> {
+        let names = self.variables.keys().filter_map(|it| it.to_str());
+        names.filter(|it| it.starts_with("KEYCTL_")).map(str::to_owned).collect()
+    }
+
+    /// Returns the variables a child process is given.
+    pub fn all(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.variables.iter()
+    }
+}

@@ -1,0 +1,282 @@
+//! The wiring: console, clock, environment, inventory, stores, transport, each
+//! made when first needed. Nobody else asks for the time or reads the
+//! environment.
+
+pub mod env;
+mod secrets;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use etcetera::BaseStrategy;
+use jiff::Timestamp;
+
+use crate::cli::Global;
+use crate::clock::Span;
+use crate::exit::Situation;
+use crate::inventory::Inventory;
+use crate::inventory::file::InventoryFile;
+use crate::inventory::select::Selected;
+use crate::key::{KeyRef, KeyRefArg, Selector};
+use crate::output::Console;
+use crate::provider::{self, Net};
+use crate::state::StateFolder;
+use crate::store::Store;
+use crate::{http, smtp};
+
+pub use env::Environment;
+pub use secrets::Slot;
+
+/// What sets a proxy for https, as every program reads it.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// How long a command may talk when `--timeout` says nothing.
+const DEFAULT_TIMEOUT: Span = Span::seconds(30);
+
+/// What a command works with.
+pub struct Context {
+    pub console: Console,
+    pub environment: Environment,
+    pub global: Global,
+    pub inventory_file: InventoryFile,
+    pub state: StateFolder,
+    started: Instant,
+    folders: Folders,
+    inventory: OnceCell<Inventory>,
+    stores: RefCell<BTreeMap<&'static str, Arc<dyn Store>>>,
+    network: OnceLock<Network>,
+}
+
+/// The folders of keyctl on this machine.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub config: PathBuf,
+    pub data: PathBuf,
+    pub state: PathBuf,
+}
+
+struct Network {
+    client: http::Client,
+    speaker: smtp::Speaker,
+}
+
+impl Context {
+    /// Wires a command's context; touches no file.
+    ///
+    /// # Errors
+    /// When there is no home folder.
+    pub fn new(console: Console, environment: Environment, global: Global) -> anyhow::Result<Self> {
+        let folders = Folders::find()?;
+        let path = global.inventory.clone().unwrap_or_else(|| folders.inventory());
+        #[cfg(debug_assertions)]
+        if let Some(point) = environment.get("KEYCTL_DEBUG_CRASH_AT").and_then(|it| it.parse().ok()) {
+            crate::checkpoint::arm(point);
+        }
+        Ok(Self {
+            console,
+            inventory_file: InventoryFile::at(path),
+            state: StateFolder::at(&folders.state),
+            environment,
+            global,
+            started: Instant::now(),
+            folders,
+            inventory: OnceCell::new(),
+            stores: RefCell::new(BTreeMap::new()),
+            network: OnceLock::new(),
+        })
+    }
+
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// Returns the time. Builds with debug assertions can be told another one,
+    /// so that tests need not wait for a grace period.
+    pub fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        #[cfg(debug_assertions)]
+        if let Some(offset) = self.environment.get("KEYCTL_DEBUG_CLOCK_OFFSET").and_then(|it| it.parse().ok())
+        {
+            return Span::seconds(offset).after(now);
+        }
+        now
+    }
+
+    /// Returns the inventory as it was when first asked for.
+    ///
+    /// # Errors
+    /// When the file is damaged; names file, line and column.
+    pub fn inventory(&self) -> anyhow::Result<&Inventory> {
+        if let Some(held) = self.inventory.get() {
+            return Ok(held);
+        }
+        let loaded = self.inventory_file.load()?;
+        Ok(self.inventory.get_or_init(|| loaded))
+    }
+
+    /// Changes the inventory file under its lock. What [`Self::inventory`]
+    /// returned before stays as it was.
+    ///
+    /// # Errors
+    /// What `change` says, or when the file is damaged or cannot be written;
+    /// nothing is changed then.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Inventory) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.inventory_file.update(change)
+    }
+
+    /// Completes a key ref as typed: `--scope`, `KEYCTL_SCOPE`, the
+    /// inventory's default, its only agency.
+    ///
+    /// # Errors
+    /// When nothing says which scope is meant.
+    pub fn complete(&self, typed: &KeyRefArg) -> anyhow::Result<KeyRef> {
+        let scope = match (&typed.scope, &self.global.scope) {
+            (Some(scope), _) | (None, Some(scope)) => scope.clone(),
+            (None, None) => self.inventory()?.only_scope().ok_or_else(|| {
+                Situation::usage(format!("`{}` does not say at which scope", typed.provider)).hint(format!(
+                    "write `{}@AGENCY`, or name a default: `keyctl scope set AGENCY --default`",
+                    typed.provider
+                ))
+            })?,
+        };
+        Ok(KeyRef::new(typed.provider, typed.label.clone(), scope))
+    }
+
+    /// Returns the scope or whole key ref that a selector means.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub fn selected(&self, selector: &Selector) -> anyhow::Result<Selected> {
+        Ok(match selector {
+            Selector::Key(typed) => Selected::Key(self.complete(typed)?),
+            Selector::Scope(scope) => Selected::Scope(scope.clone()),
+        })
+    }
+
+    /// Returns what several selectors mean.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub fn all_selected(&self, selectors: &[Selector]) -> anyhow::Result<Vec<Selected>> {
+        selectors.iter().map(|it| self.selected(it)).collect()
+    }
+
+    /// Returns the time a single operation may take.
+    pub fn timeout(&self) -> std::time::Duration {
+        self.global.timeout.unwrap_or(DEFAULT_TIMEOUT).std()
+    }
+
+    /// Returns the moment the whole command gives up.
+    pub fn deadline(&self) -> Instant {
+        self.started + self.timeout()
+    }
+
+    /// Returns the way out, until the command's deadline. Says once which
+    /// vendor origins are overridden.
+    ///
+    /// # Errors
+    /// When an overriding variable or a root file is unusable.
+    pub fn net(&self) -> anyhow::Result<Net<'_>> {
+        self.net_until(self.deadline())
+    }
+
+    /// Returns the way out with a limit of its own.
+    ///
+    /// # Errors
+    /// As [`Self::net`].
+    pub fn net_until(&self, deadline: Instant) -> anyhow::Result<Net<'_>> {
+        let network = match self.network.get() {
+            Some(held) => held,
+            None => {
+                let made = self.open_network()?;
+                self.network.get_or_init(|| made)
+            }
+        };
+        Ok(Net { http: &network.client, smtp: &network.speaker, now: self.now(), deadline })
+    }
+
+    fn open_network(&self) -> anyhow::Result<Network> {
+        let mut origins = BTreeMap::new();
+        let mut relays = BTreeMap::new();
+        let mut said = Vec::new();
+        for provider in provider::TABLE {
+            for host in provider.hosts() {
+                if let Some(text) = self.environment.get(host.variable) {
+                    let origin = http::Origin::parse(&text)
+                        .map_err(|why| Situation::usage(format!("{} is unusable: {why}", host.variable)))?;
+                    said.push(format!("{}={}", host.variable, origin.as_str()));
+                    origins.insert(host.variable, origin);
+                }
+            }
+            for relay in provider.relays() {
+                if let Some(text) = self.environment.get(relay.variable) {
+                    let target = host_and_port(&text)
+                        .ok_or_else(|| Situation::usage(format!("{} is no HOST:PORT", relay.variable)))?;
+                    said.push(format!("{}={text}", relay.variable));
+                    relays.insert(relay.variable, target);
+                }
+            }
+        }
+        let roots = match self.environment.path("KEYCTL_CA_FILE") {
+            None => Vec::new(),
+            Some(path) => vec![std::fs::read(&path).map_err(|error| {
+                Situation::usage(format!("KEYCTL_CA_FILE: cannot read `{}`: {error}", path.display()))
+            })?],
+        };
+        if !said.is_empty() {
+            self.console.note(format!("note: not the vendor's own hosts: {}", said.join(" ")));
+        }
+        Ok(Network {
+            client: http::Client::new(http::Settings {
+                overrides: origins,
+                extra_roots: roots.clone(),
+                proxy: PROXY_VARIABLES
+                    .iter()
+                    .find(|it| self.environment.get(it).is_some())
+                    .map(|it| (*it).to_owned()),
+                now: self.now(),
+            }),
+            speaker: smtp::Speaker::new(smtp::Settings { overrides: relays, extra_roots: roots }),
+        })
+    }
+}
+
+/// Reads `HOST:PORT`, also with an IPv6 host in brackets.
+fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
+    plain.then_some((host.to_owned(), port.parse().ok().filter(|port| *port > 0)?))
+}
+
+/// Returns where the inventory is when no flag says so.
+///
+/// # Errors
+/// When there is no home folder.
+pub fn inventory_path(environment: &Environment) -> anyhow::Result<PathBuf> {
+    match environment.path("KEYCTL_INVENTORY") {
+        Some(path) => Ok(path),
+        None => Ok(Folders::find()?.inventory()),
+    }
+}
+
+impl Folders {
+    fn inventory(&self) -> PathBuf {
+        self.config.join("keyctl.toml")
+    }
+
+    fn find() -> anyhow::Result<Self> {
+        let base = etcetera::choose_base_strategy().map_err(|_| {
+            Situation::usage("there is no home folder").hint("set HOME, or XDG_CONFIG_HOME and its siblings")
+        })?;
+        let data = base.data_dir().join("keyctl");
+        Ok(Self {
+            config: base.config_dir().join("keyctl"),
+            state: base.state_dir().map_or_else(|| data.join("state"), |it| it.join("keyctl")),
+            data,
+        })
+    }
+}

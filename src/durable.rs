@@ -1,0 +1,136 @@
+//! Files that survive: written whole or not at all, under a lock that says who
+//! holds it. The inventory, the file store and the state folder stand on this.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Creates a folder that only its owner can enter, with its parents.
+///
+/// # Errors
+/// As the file system says.
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Replaces a file by `bytes`: temporary file, fsync, rename, fsync of the
+/// folder; mode 0600. A symbolic link stays one: its target is replaced.
+/// `around` is told just before and just after the rename.
+///
+/// # Errors
+/// As the file system says; the old content is untouched then.
+pub fn replace(path: &Path, bytes: &[u8], mut around: impl FnMut()) -> io::Result<()> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_private_folder(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".keyctl-").suffix(".tmp").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    around();
+    file.persist(&target).map_err(|failed| failed.error)?;
+    // The rename itself must reach the disk, too; folders cannot be opened everywhere.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    around();
+    Ok(())
+}
+
+/// Removes temporary files that a killed process left in `folder`. Only for
+/// the holder of the lock.
+pub fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".keyctl-") && name.ends_with(".tmp") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// A held lock; released on drop, and by the system when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why a lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("`{path}` is in use{}", holder.as_ref().map_or_else(String::new, |it| format!(" by {it}")))]
+    Held { path: PathBuf, holder: Option<String> },
+    #[error("cannot open the lock `{path}`: {source}")]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl Lock {
+    /// Takes the lock `path`, trying for at most `limit`.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] names the holder.
+    pub fn acquire(path: &Path, limit: Duration) -> Result<Self, LockError> {
+        let io = |source| LockError::Io { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            create_private_folder(folder).map_err(io)?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(io)?;
+        let end = Instant::now() + limit;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= end => {
+                    let mut holder = String::new();
+                    let _ = file.read_to_string(&mut holder);
+                    let holder = Some(holder.trim().to_owned()).filter(|it| !it.is_empty());
+                    return Err(LockError::Held { path: path.to_owned(), holder });
+                }
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        let _ = file.set_len(0);
+        let _ = file.rewind();
+        let _ = write!(file, "process {}", std::process::id());
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_privately_and_strays_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/file");
+        replace(&path, b"one", || {}).unwrap();
+        std::fs::write(path.with_file_name(".keyctl-x.tmp"), "stray").unwrap();
+        sweep(path.parent().unwrap());
+        replace(&path, b"two", || {}).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_held_lock_names_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let _held = Lock::acquire(&path, Duration::ZERO).unwrap();
+        let error = Lock::acquire(&path, Duration::from_millis(20)).unwrap_err();
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    }
+}

@@ -1,0 +1,205 @@
+//! The only sender of HTTP requests: limits, waiting out rate limits, no
+//! redirects, https or loopback, redaction. What a request means, and what a
+//! reply proves, is the providers' business.
+
+mod client;
+mod encode;
+mod origin;
+mod pace;
+
+use std::time::Duration;
+
+pub use client::{Client, Settings, install_crypto};
+pub use encode::segment;
+pub use origin::Origin;
+pub use pace::wait_hint;
+
+use crate::key::{Reason, Secret};
+
+/// A vendor's origin, and the variable that puts another one in its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Host {
+    /// `https://api.example.net`, no trailing slash
+    pub origin: &'static str,
+    /// `KEYCTL_…_URL`
+    pub variable: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// Whether a request may be sent twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Changes nothing: repeated after a limit or a broken connection.
+    Reads,
+    /// Changes something at the provider: sent once. Only a reply that says it
+    /// was not processed (429, 420) is waited out.
+    Mutates,
+}
+
+/// How a request proves who sends it.
+#[derive(Debug, Clone, Copy)]
+pub enum Auth<'a> {
+    None,
+    Basic {
+        user: &'a str,
+        secret: &'a Secret,
+    },
+    Bearer(&'a Secret),
+    /// A header of its own: Brevo's `api-key`, Klaviyo's
+    /// `Authorization: Klaviyo-API-Key …`.
+    Header {
+        name: &'static str,
+        prefix: &'static str,
+        secret: &'a Secret,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    None,
+    /// `application/x-www-form-urlencoded`
+    Form(Vec<(&'static str, String)>),
+    /// `multipart/form-data`; an empty list is a valid empty form.
+    Multipart(Vec<(&'static str, String)>),
+    Json(serde_json::Value),
+}
+
+/// One request, as data.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub method: Method,
+    pub host: &'static Host,
+    /// The vendor's whole path, percent-encoded, such as `/v4/domains`.
+    pub path: String,
+    pub query: Vec<(&'static str, String)>,
+    pub auth: Auth<'a>,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Body,
+    pub effect: Effect,
+}
+
+impl<'a> Request<'a> {
+    /// Returns a GET that changes nothing.
+    pub fn get(host: &'static Host, path: impl Into<String>, auth: Auth<'a>) -> Self {
+        Self {
+            method: Method::Get,
+            host,
+            path: path.into(),
+            query: Vec::new(),
+            auth,
+            headers: Vec::new(),
+            body: Body::None,
+            effect: Effect::Reads,
+        }
+    }
+
+    /// Returns a request that changes something.
+    pub fn change(
+        method: Method,
+        host: &'static Host,
+        path: impl Into<String>,
+        auth: Auth<'a>,
+        body: Body,
+    ) -> Self {
+        Self { method, body, effect: Effect::Mutates, ..Self::get(host, path, auth) }
+    }
+
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// What came back, whatever its status. The body is capped and scrubbed of the
+/// secret that was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    pub latency: Duration,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the body as JSON, whatever its content type says (vendors serve
+    /// JSON as `text/plain`).
+    pub fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.body).ok()
+    }
+
+    /// Returns whether a page for people came instead of an API's answer.
+    pub fn is_html(&self) -> bool {
+        let start = self.body.trim_start().get(..15).unwrap_or(self.body.trim_start()).to_ascii_lowercase();
+        self.header("content-type").is_some_and(|it| it.contains("html"))
+            && !start.starts_with('{')
+            && start.starts_with('<')
+            || start.starts_with("<!doctype")
+            || start.starts_with("<html")
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// One clause, without the URL's query and without any secret.
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// Refused, no such host, network down: the request was not processed.
+    NotSent,
+    /// It was sent, but no whole answer came (cut, timed out): a change may
+    /// have been made.
+    NoAnswer,
+    Tls,
+    /// The answer was larger than the cap, or no HTTP.
+    Malformed,
+}
+
+impl Failure {
+    pub fn reason(&self) -> Reason {
+        match self.kind {
+            FailureKind::NotSent | FailureKind::NoAnswer => Reason::Unreachable,
+            FailureKind::Tls => Reason::Tls,
+            FailureKind::Malformed => Reason::UnexpectedResponse,
+        }
+    }
+
+    /// Returns whether a change may have been made all the same.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self.kind, FailureKind::NoAnswer | FailureKind::Malformed)
+    }
+}
+
+/// Sends requests. The client of the real world is [`Client`]; tests have others.
+pub trait Http: Sync {
+    /// Sends `request`, waiting out limits until `deadline`.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no HTTP answer at all; any status is a reply.
+    fn send(&self, request: &Request<'_>, deadline: std::time::Instant) -> Result<Reply, Failure>;
+}

@@ -1,0 +1,258 @@
+//! The only file that prints or prompts. stdout is data, stderr is everything
+//! else. A reader that closed its pipe has what it wanted: that is success.
+
+use std::io::{IsTerminal, Write};
+
+use super::table::{Page, Tone};
+use super::{Format, Report, failure_json, json};
+use crate::exit::Situation;
+use crate::key::Secret;
+use crate::key::text::printable;
+
+/// How much is said on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// What the console must know before it says anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    pub format: Format,
+    pub want: Want,
+    /// `None`: decide by the terminal and the environment.
+    pub color: Option<bool>,
+    pub no_input: bool,
+    pub yes: bool,
+}
+
+/// The answer to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    /// Nobody can be asked.
+    Nobody,
+}
+
+/// The terminal, or what stands in for it.
+#[derive(Debug)]
+pub struct Console {
+    setup: Setup,
+    stdout_color: bool,
+    stderr_color: bool,
+}
+
+impl Console {
+    pub fn new(setup: Setup) -> Self {
+        let choose = |choice: anstream::ColorChoice| choice != anstream::ColorChoice::Never;
+        let stdout_color =
+            setup.color.unwrap_or_else(|| choose(anstream::AutoStream::choice(&std::io::stdout())));
+        let stderr_color =
+            setup.color.unwrap_or_else(|| choose(anstream::AutoStream::choice(&std::io::stderr())));
+        Self { setup, stdout_color, stderr_color }
+    }
+
+    pub fn format(&self) -> Format {
+        self.setup.format
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.setup.want == Want::Quiet
+    }
+
+    pub fn said_yes(&self) -> bool {
+        self.setup.yes
+    }
+
+    pub fn stdout_is_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// Returns whether a person can be asked.
+    pub fn can_ask(&self) -> bool {
+        !self.setup.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Returns whether a person can be asked for a secret: a terminal is enough,
+    /// whatever stdin and stderr are.
+    pub fn can_ask_secret(&self) -> bool {
+        !self.setup.no_input && std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").is_ok()
+    }
+
+    /// Writes a result in the chosen form.
+    ///
+    /// # Errors
+    /// When stdout cannot be written (a closed pipe is no error).
+    pub fn report(&self, report: &dyn Report) -> std::io::Result<()> {
+        let text = match self.setup.format {
+            Format::Json => json::document(Some(report.command()), "data", report.data()),
+            Format::Plain => json::plain(&report.data(), report.rows()),
+            Format::Table => {
+                let mut page = Page::new(width(), self.stdout_color);
+                report.human(&mut page);
+                page.finish()
+            }
+        };
+        self.data(text.as_bytes())
+    }
+
+    /// Writes bytes to stdout as they are.
+    ///
+    /// # Errors
+    /// When stdout cannot be written (a closed pipe is no error).
+    pub fn data(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Says what went wrong: the text on stderr and, in JSON, a document on stdout.
+    pub fn failure(&self, command: Option<&str>, situation: &Situation, silent_stdout: bool) {
+        if self.setup.format == Format::Json && !silent_stdout {
+            let _ = self.data(failure_json(command, situation).as_bytes());
+        }
+        self.say(Tone::Bad, "error", &situation.message);
+        if let Some(hint) = &situation.hint {
+            self.say(Tone::Dim, "hint", hint);
+        }
+    }
+
+    /// Says something that needs attention.
+    pub fn warning(&self, text: impl AsRef<str>) {
+        self.say(Tone::Warn, "warning", text.as_ref());
+    }
+
+    /// Says what was done or comes next; silent with `--quiet`.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if self.setup.want > Want::Quiet {
+            self.stderr(text.as_ref());
+        }
+    }
+
+    /// Says what to do next; silent with `--quiet`.
+    pub fn hint(&self, text: impl AsRef<str>) {
+        if self.setup.want > Want::Quiet {
+            self.say(Tone::Dim, "hint", text.as_ref());
+        }
+    }
+
+    /// Says a detail; only with `--verbose`.
+    pub fn detail(&self, text: impl AsRef<str>) {
+        if self.setup.want == Want::Verbose {
+            self.stderr(&Tone::Dim.paint(text.as_ref(), self.stderr_color));
+        }
+    }
+
+    /// Writes a page (a plan, a guide) to stderr.
+    pub fn page(&self, write: impl FnOnce(&mut Page)) {
+        let mut page = Page::new(width(), self.stderr_color);
+        write(&mut page);
+        let text = page.finish();
+        self.stderr(text.trim_end_matches('\n'));
+    }
+
+    /// Asks yes or no. `--yes` answers yes.
+    pub fn confirm(&self, question: &str) -> Answer {
+        if self.setup.yes {
+            return Answer::Yes;
+        }
+        match self.ask(&format!("{question} [y/N] ")) {
+            None => Answer::Nobody,
+            Some(text) if ["y", "yes", "j", "ja"].contains(&text.trim().to_lowercase().as_str()) => {
+                Answer::Yes
+            }
+            Some(_) => Answer::No,
+        }
+    }
+
+    /// Asks for a line; `None` when nobody can be asked or the input ended.
+    pub fn ask(&self, prompt: &str) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{prompt}");
+        let _ = err.flush();
+        drop(err);
+        let mut text = String::new();
+        match std::io::stdin().read_line(&mut text) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(text.trim_end_matches(['\n', '\r']).to_owned()),
+        }
+    }
+
+    /// Asks for a secret on the terminal; nothing but stars is shown. `None`
+    /// when nobody can be asked.
+    pub fn ask_secret(&self, prompt: &str) -> Option<Secret> {
+        if self.setup.no_input {
+            return None;
+        }
+        let config = rpassword::ConfigBuilder::new().password_feedback_mask('*').build();
+        rpassword::prompt_password_with_config(format!("{prompt}: "), config).ok().map(Secret::new)
+    }
+
+    /// Starts a progress bar on stderr; invisible without a terminal or with `--quiet`.
+    pub fn progress(&self, total: usize, what: &str) -> Progress {
+        let visible = self.setup.want > Want::Quiet && std::io::stderr().is_terminal() && total > 1;
+        let bar = visible.then(|| {
+            let bar = indicatif::ProgressBar::new(total as u64);
+            let style = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}");
+            bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+            bar.set_message(what.to_owned());
+            bar
+        });
+        Progress { bar }
+    }
+
+    fn say(&self, tone: Tone, word: &str, text: &str) {
+        let word = tone.paint(&format!("{word}:"), self.stderr_color);
+        let lines: Vec<String> = text.lines().map(|line| printable(line, 2_000)).collect();
+        self.stderr(&format!("{word} {}", lines.join("\n       ")));
+    }
+
+    fn stderr(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = writeln!(err, "{text}");
+    }
+}
+
+/// A progress bar, or nothing where nobody looks.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<indicatif::ProgressBar>,
+}
+
+impl Progress {
+    pub fn step(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Returns the width of the terminal that stdout is; `None` for pipes and files.
+fn width() -> Option<u16> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+        && size.ws_col > 0
+    {
+        return Some(size.ws_col);
+    }
+    Some(80)
+}
