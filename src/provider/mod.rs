@@ -193,7 +193,7 @@ pub trait Provider: Sync {
     /// AUTH only. Never fails: what could not be proven is in the judgement.
     fn check(&self, net: &Net<'_>, credential: &Credential<'_>) -> Judgement;
 
-    /// Returns the key as program variables (CLI.md's names), in their order.
+    /// Returns the key as program variables (the names that `run` documents), in their order.
     fn handout(&self, ask: &HandoutAsk<'_>) -> Vec<(&'static str, Handout)>;
 
     /// Returns every variable name `handout` may use; `run` clears them first.

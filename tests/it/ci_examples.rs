@@ -1,8 +1,11 @@
 //! The README and `examples/ci` are tests: what they say parses, with the real
 //! parser where it is a `keyctl` command, with the real tool where it is not.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::skip;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -19,12 +22,6 @@ fn examples() -> Vec<String> {
         listed.map(|entry| format!("examples/ci/{}", entry.unwrap().file_name().to_string_lossy())).collect();
     names.sort();
     names
-}
-
-/// Says that a test could not run, or fails where everything is installed.
-fn skip(why: &str) {
-    assert!(std::env::var_os("KEYCTL_TEST_REQUIRE_REAL").is_none(), "{why}");
-    println!("skipped: {why}");
 }
 
 /// Returns a Python that reads YAML, where there is one.
@@ -243,4 +240,24 @@ fn every_documented_command_is_found() {
     for (path, arguments) in found {
         assert!(!arguments.is_empty(), "{path}: a call of keyctl without a command");
     }
+}
+
+/// Commands of the examples are parsed by the program's own parser, with its
+/// own guard against the kernel's program.
+#[test]
+fn every_documented_command_is_one() {
+    let mut wrong = Vec::new();
+    for (path, arguments) in documented() {
+        let command = arguments[0].replace('-', "_");
+        let source = read(&format!("src/commands/{command}.rs"));
+        if source.contains("pub struct Args {}") {
+            continue;
+        }
+        let all: Vec<OsString> =
+            std::iter::once("keyctl").chain(arguments.iter().map(String::as_str)).map(Into::into).collect();
+        if let Err(situation) = keyctl::cli::parse(&all) {
+            wrong.push(format!("{path}: keyctl {}: {situation}", arguments.join(" ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use keyctl::context::env::DOCUMENTED;
 use keyctl::inventory::Inventory;
 use keyctl::inventory::file::InventoryFile;
 use keyctl::key::{ConsumerKind, KeyRef, Scope};
+use keyctl::store;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -81,4 +83,15 @@ fn the_readme_has_every_exit_code() {
     let codes: Vec<&str> = rows.filter_map(|row| row.split(" |").next()).skip(1).collect();
     assert!(codes.contains(&"0") && codes.contains(&"130"), "{codes:?}");
     assert_eq!(first_cells(&read("README.md"), "Exit codes"), codes);
+}
+
+#[test]
+fn the_readme_has_every_variable_that_is_read() {
+    let cells = first_cells(&read("README.md"), "Environment").join(" ");
+    let told: BTreeSet<&str> = cells.split('`').filter(|it| !it.trim().is_empty()).collect();
+    let names = DOCUMENTED.iter().flat_map(|(names, _)| names.split(", "));
+    // The vault store's variables are told where there is a vault store.
+    let read: BTreeSet<&str> =
+        names.filter(|name| store::row("vault").is_some() || !name.starts_with("VAULT_")).collect();
+    assert_eq!(told, read);
 }

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::skip;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -23,12 +25,6 @@ fn tracked() -> Option<Vec<(String, String)>> {
         Some((name.to_owned(), text))
     });
     Some(texts.collect())
-}
-
-/// Says that a test could not look, or fails where everything is installed.
-fn skip(why: &str) {
-    assert!(std::env::var_os("KEYCTL_TEST_REQUIRE_REAL").is_none(), "{why}");
-    println!("skipped: {why}");
 }
 
 #[test]

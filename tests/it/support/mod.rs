@@ -5,3 +5,10 @@ pub mod session;
 pub mod world;
 
 pub use world::World;
+
+/// Says that a test could not run for want of a program, or fails where the
+/// checks have installed everything.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("KEYCTL_TEST_REQUIRE_REAL").is_none(), "{why}, and the checks require it");
+    println!("skipped: {why}");
+}
