@@ -6,6 +6,7 @@ mod basics;
 mod ci_examples;
 mod documents;
 mod layering;
+mod sandbox;
 mod stores;
 mod support;
 mod tree;

@@ -1,5 +1,7 @@
 //! What the tests stand on: real daemons, the program, the sandbox.
 
+#[allow(dead_code, reason = "each subject uses some of it")]
+pub mod sandbox;
 pub mod session;
 
 pub mod world;

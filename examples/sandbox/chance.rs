@@ -1,0 +1,12 @@
+//! Random identifiers and secrets.
+
+/// Returns `digits` random lower-case hexadecimal digits (an even number).
+pub fn hex(digits: usize) -> String {
+    let mut bytes = vec![0u8; digits / 2];
+    fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system's random source answers");
+}

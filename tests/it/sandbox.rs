@@ -1,0 +1,222 @@
+//! The sandbox itself: it is what many other tests are measured by.
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use crate::support::sandbox::{RawReply, Sandbox, exchange, try_exchange};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn basic(secret: &str) -> String {
+    let pair = ["api:", secret].concat();
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+/// Calls a Mailgun host with a key; a body is sent as an urlencoded form.
+fn call(sandbox: &Sandbox, region: &str, secret: &str, request: &str, body: &str) -> RawReply {
+    let url = sandbox.export(&format!("KEYCTL_MAILGUN_{region}_URL"));
+    let (method, path) = request.split_once(' ').unwrap();
+    let authorization = basic(secret);
+    let mut headers = vec![("authorization", authorization.as_str())];
+    if !body.is_empty() {
+        headers.push(("content-type", FORM));
+    }
+    exchange(url, method, path, &headers, body)
+}
+
+#[test]
+fn keys_are_global_and_domains_regional() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin");
+    sandbox.domain(&account, "us", "mg.one.example", "active");
+    sandbox.domain(&account, "us", "mg.two.example", "unverified");
+    sandbox.domain(&account, "eu", "mg.three.example", "active");
+    assert!(admin.secret.ends_with(&format!("-{}", admin.id)));
+
+    let us = call(&sandbox, "US", &admin.secret, "GET /v4/domains?limit=1", "");
+    assert_eq!(us.status, 200);
+    assert_eq!(us.header("x-mailgun-key-id"), Some(admin.id.as_str()));
+    assert_eq!(us.json()["total_count"], 2);
+    assert_eq!(us.json()["items"][0]["name"], "mg.two.example", "newest first");
+    let eu = call(&sandbox, "EU", &admin.secret, "GET /v4/domains", "");
+    assert_eq!(eu.json()["items"][0]["name"], "mg.three.example");
+
+    let wrong = call(&sandbox, "US", "nonsense", "GET /v4/domains", "");
+    assert_eq!((wrong.status, wrong.json()), (401, json!({"message": "Invalid private key"})));
+    assert_eq!(wrong.header("www-authenticate"), Some("Basic realm=\"MG API\""));
+    assert_eq!(wrong.header("x-mailgun-key-id"), None);
+}
+
+#[test]
+fn a_key_is_made_used_and_deleted() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin");
+    sandbox.domain(&account, "us", "mg.one.example", "active");
+    sandbox.settings(&account, json!({"death_delay_ms": 60_000, "birth_delay_ms": 60_000, "key_limit": 2}));
+
+    let form = "role=sending&kind=domain&domain_name=mg.one.example&expiration=86400";
+    let made = call(&sandbox, "US", &admin.secret, "POST /v1/keys", form).json();
+    let (secret, id) = (made["key"]["secret"].as_str().unwrap(), made["key"]["id"].as_str().unwrap());
+    let probe = |status| {
+        let reply = call(&sandbox, "US", secret, "POST /v3/mg.one.example/messages", "");
+        assert_eq!(reply.status, status, "{}", reply.body);
+        reply
+    };
+    probe(401);
+    sandbox.clock(61);
+    assert_eq!(probe(400).json()["message"], "from parameter is missing");
+    let full = call(&sandbox, "US", &admin.secret, "POST /v1/keys", "role=admin");
+    assert_eq!(
+        (full.status, &full.json()["message"]),
+        (403, &json!("could not create key, account limit reached"))
+    );
+
+    let elsewhere = call(&sandbox, "US", secret, "GET /v4/domains", "");
+    assert_eq!(elsewhere.status, 401, "a sending key sends, and nothing else");
+    let delete = format!("DELETE /v1/keys/{id}");
+    assert_eq!(call(&sandbox, "US", &admin.secret, &delete, "").json()["message"], "key deleted");
+    assert_eq!(call(&sandbox, "US", &admin.secret, &delete, "").json()["message"], "no key matching id");
+    probe(400);
+    sandbox.clock(122);
+    assert_eq!(probe(401).body, "Forbidden");
+}
+
+#[test]
+fn roles_may_what_the_table_says() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    sandbox.domain(&account, "us", "mg.one.example", "active");
+    let developer = sandbox.mailgun_key(&account, "developer").secret;
+    let analyst = sandbox.mailgun_key(&account, "basic").secret;
+    let status = |secret: &str, request: &str, body: &str| call(&sandbox, "US", secret, request, body).status;
+    assert_eq!(status(&developer, "GET /v1/keys", ""), 200);
+    assert_eq!(status(&developer, "POST /v1/keys", "role=admin"), 403);
+    assert_eq!(status(&analyst, "GET /v1/keys", ""), 403);
+    assert_eq!(status(&analyst, "GET /v4/domains", ""), 200);
+    assert_eq!(status(&analyst, "POST /v3/mg.one.example/messages", "from=a"), 403);
+    sandbox.settings(&account, json!({"denied_keys_status": 401}));
+    assert_eq!(status(&analyst, "GET /v1/keys", ""), 401);
+}
+
+#[test]
+fn expired_disabled_and_blocked_keys_get_the_same_401() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let key = sandbox.mailgun_key_with(&account, json!({"role": "admin", "expires_in": 60, "legacy": true}));
+    assert!(key.secret.starts_with("key-"));
+    let status = || call(&sandbox, "US", &key.secret, "GET /v1/keys", "").status;
+    assert_eq!(status(), 200);
+    sandbox.clock(61);
+    assert_eq!(status(), 401);
+    sandbox.clock(0);
+    let change = |body: Value| sandbox.control("PUT", &format!("/mailgun/keys/{}", key.id), body);
+    change(json!({"is_disabled": true}));
+    assert_eq!(status(), 401);
+    change(json!({"is_disabled": false}));
+    let allowed = json!([{"ip_address": "203.0.113.0/24", "description": "office"}]);
+    sandbox.control("PUT", &format!("/mailgun/accounts/{account}/allowlist"), allowed);
+    assert_eq!(status(), 401);
+    sandbox.caller_ip("203.0.113.5");
+    assert_eq!(status(), 200);
+}
+
+#[test]
+fn a_breach_of_the_contract_is_answered_and_noted() {
+    let mut sandbox = Sandbox::start();
+    sandbox.expect_violations();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    for (request, body, status) in [
+        ("GET /v4/domains?page=2", "", 400),
+        ("POST /v1/keys", "kind=user", 400),
+        ("PATCH /v1/keys", "", 405),
+        ("GET /v4/keys", "", 404),
+    ] {
+        assert_eq!(call(&sandbox, "US", &admin, request, body).status, status, "{request}");
+        let entry = sandbox.requests().pop().unwrap();
+        assert!(entry["contract_violation"].is_string(), "{entry}");
+    }
+}
+
+#[test]
+fn requests_are_recorded_without_the_credential() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin");
+    call(&sandbox, "US", &admin.secret, "GET /v4/domains?limit=1", "");
+    let entries = sandbox.requests();
+    let entry = &entries[0];
+    assert_eq!(entry["key_id"], admin.id.as_str());
+    assert_eq!((&entry["authenticated"], &entry["credential_presented"]), (&json!(true), &json!(true)));
+    assert_eq!(entry["query"], json!([["limit", "1"]]));
+    assert!(!entry.to_string().contains(&admin.secret) && !entry.to_string().contains(&basic(&admin.secret)));
+}
+
+#[test]
+fn faults_strike_as_often_as_told() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    let host = "mailgun-us";
+    let get = || call(&sandbox, "US", &admin, "GET /v4/domains", "");
+
+    sandbox.fault(json!({"host": host, "after": 1, "times": 1, "action": {"status": 503, "body": "down"}}));
+    assert_eq!([get().status, get().status, get().status], [200, 503, 200]);
+    sandbox.fault(json!({"host": host, "times": 1, "action": {"rate_limit": "epoch-ms", "seconds": 5}}));
+    assert_eq!(get().header("x-ratelimit-reset").unwrap().len(), 13);
+    sandbox.fault(json!({"host": host, "times": 1, "action": {"rate_limit": "420", "seconds": 5}}));
+    assert_eq!(get().status, 420);
+    sandbox.fault(json!({"host": host, "times": 1, "action": {"oversize": 100_000}}));
+    assert!(get().body.len() > 100_000);
+
+    let authorization = basic(&admin);
+    let headers = [("authorization", authorization.as_str()), ("content-type", FORM)];
+    let url = sandbox.export("KEYCTL_MAILGUN_US_URL");
+    let create = || try_exchange(url, "POST", "/v1/keys", &headers, "role=admin");
+    let count = || {
+        get().header("x-mailgun-key-id").map(|_| {
+            sandbox.control("GET", "/state", Value::Null)["mailgun"]["keys"].as_array().unwrap().len()
+        })
+    };
+    for (cut, keys) in [("before", 1), ("after-processing", 2), ("mid-body", 3)] {
+        sandbox.fault(json!({"host": host, "method": "POST", "times": 1, "action": {"cut": cut}}));
+        let received = create().unwrap_err();
+        assert_eq!(received.starts_with("HTTP/1.1 200"), cut == "mid-body", "{received}");
+        assert_eq!(count(), Some(keys), "{cut}");
+    }
+}
+
+#[test]
+fn messages_are_refused_in_the_vendors_words() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    sandbox.domain(&account, "us", "mg.one.example", "active");
+    sandbox.domain(&account, "us", "mg.new.example", "unverified");
+    let box_name = format!("sandbox{}.mailgun.org", "0".repeat(32));
+    sandbox.domain_with(
+        &account,
+        json!({"name": box_name, "region": "us", "state": "active", "type": "sandbox"}),
+    );
+    let send =
+        |domain: &str, body: &str| call(&sandbox, "US", &admin, &format!("POST /v3/{domain}/messages"), body);
+    let good = "from=a%40mg.one.example&to=b%40there.example&subject=s&text=t";
+
+    assert_eq!(send("mg.one.example", "from=a").json()["message"], "to parameter is missing");
+    let bad = send("mg.one.example", "from=a&to=b").json();
+    assert_eq!(bad["message"], "to parameter is not a valid address. please check documentation");
+    let foreign = send("mg.foreign.example", good);
+    assert_eq!((foreign.status, foreign.body.as_str()), (401, "Forbidden"));
+    let unverified = send("mg.new.example", good);
+    assert_eq!(unverified.status, 400);
+    assert!(unverified.body.contains("is not allowed to send: The domain is unverified"));
+    assert_eq!(send(&box_name, good).status, 403);
+    assert!(sandbox.messages().is_empty());
+
+    let sent = send("mg.one.example", good).json();
+    assert_eq!(sent["message"], "Queued. Thank you.");
+    let id = sandbox.messages()[0]["message_id"].as_str().unwrap().to_owned();
+    assert_eq!(sent["id"], format!("<{id}>"));
+}
