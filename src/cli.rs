@@ -202,9 +202,9 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     };
     let console = Console::new(setup(&cli.global, &environment));
     let result = Context::new(console, environment, cli.global.clone());
-    match result.and_then(|context| {
+    match result.map(|context| {
         let done = cli.command.run(&context);
-        Ok((done, context.console))
+        (done, context.console)
     }) {
         Ok((Ok(exit), _)) => exit,
         Ok((Err(error), console)) => fail(&console, word.as_deref(), &error),

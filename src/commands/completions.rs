@@ -48,12 +48,12 @@ fn inventory() -> Option<Inventory> {
 
 /// Completes key refs.
 pub fn keys() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &std::ffi::OsStr| matching(typed, |it| key_names(it)))
+    ArgValueCompleter::new(|typed: &std::ffi::OsStr| matching(typed, key_names))
 }
 
 /// Completes scopes.
 pub fn scopes() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &std::ffi::OsStr| matching(typed, |it| scope_names(it)))
+    ArgValueCompleter::new(|typed: &std::ffi::OsStr| matching(typed, scope_names))
 }
 
 /// Completes key refs and scopes.
