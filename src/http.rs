@@ -25,6 +25,13 @@ pub struct Host {
     pub variable: &'static str,
 }
 
+impl Host {
+    /// Returns the vendor's host name, as messages call it.
+    pub fn name(&self) -> &'static str {
+        self.origin.split_once("://").map_or(self.origin, |(_, rest)| rest)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {
     Get,

@@ -238,6 +238,9 @@ pub struct Facts {
     pub sibling_ids: Vec<String>,
     /// The domains the key can see, with what speaks against choosing each.
     pub domains: Option<Vec<DomainFact>>,
+    /// Regions whose domains could not be read: absence from `domains` proves
+    /// nothing there.
+    pub unread_regions: Vec<Region>,
     /// Whether the account restricts callers by address; `None` unknown.
     pub allowlist: Option<bool>,
 }

@@ -6,6 +6,7 @@
 
 pub mod mailgun;
 mod paste;
+mod trouble;
 
 pub use paste::{Identified, Unwrapped, identify, unwrap};
 

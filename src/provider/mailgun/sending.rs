@@ -1,0 +1,268 @@
+//! Judges a domain sending key by an empty message, which is refused before
+//! anything is sent. That the refusal comes from behind the door has to be
+//! proven: by the key's id that Mailgun echoes, or by a made-up key that is
+//! turned away at the door.
+
+use super::answer::{Answer, key_id, sort};
+use super::{account, listing, request, shape};
+use crate::http::{Failure, Reply};
+use crate::key::verdict::{DomainFact, Facts};
+use crate::key::{Cause, Domain, Judgement, Kind, Reason, Region, Secret};
+use crate::provider::{Credential, Net};
+
+/// What an empty message says of a key in one region.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Says {
+    /// The key may send from the domain there.
+    May,
+    /// The key is known, but something stands in the way.
+    But(Reason, String),
+    Refused(String),
+    /// Nothing was proven.
+    Nothing(Answer),
+}
+
+/// Checks a sending key.
+pub(super) fn check(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
+    let Some(domain) = credential.domain else { return without_domain(net, credential) };
+    let mut asked: Vec<(Region, Says)> = Vec::new();
+    match credential.region {
+        Some(region) => asked.push((region, ask(net, credential.secret, domain, region))),
+        None => {
+            let both = super::beside(
+                || ask(net, credential.secret, domain, Region::Us),
+                || ask(net, credential.secret, domain, Region::Eu),
+            );
+            asked.extend([(Region::Us, both.0), (Region::Eu, both.1)]);
+        }
+    }
+    if !asked.iter().any(|(_, says)| matches!(says, Says::May | Says::But(..)))
+        && let Some(region) = credential.region
+    {
+        let other = region.other();
+        asked.push((other, ask(net, credential.secret, domain, other)));
+    }
+    let judgement = judge(&asked, credential, domain);
+    if judgement.has(Reason::Unauthorized) {
+        return account_after_all(net, credential, domain).unwrap_or(judgement);
+    }
+    judgement
+}
+
+/// Sends the empty message, and the made-up key's where proof is wanting.
+fn ask(net: &Net<'_>, secret: &Secret, domain: &Domain, region: Region) -> Says {
+    let host = request::host(region);
+    let result = net.send(&request::empty_message(region, secret, domain));
+    let answer = sort(host, &result);
+    let says = meaning(&answer);
+    if !matches!(says, Says::May | Says::But(..)) || echoes(&result, secret) {
+        return says;
+    }
+    let made_up = shape::made_up(secret);
+    let control = sort(host, &net.send(&request::empty_message(region, &made_up, domain)));
+    match control {
+        Answer::Refused(_) => says,
+        Answer::Trouble(_) => Says::Nothing(control),
+        _ => Says::Nothing(Answer::Bad(
+            "a made-up key got the same answer, so it says nothing about this one".to_owned(),
+        )),
+    }
+}
+
+fn echoes(result: &Result<Reply, Failure>, secret: &Secret) -> bool {
+    shape::embedded_id(secret).is_some_and(|own| key_id(result).as_ref() == Some(&own))
+}
+
+/// Reads what the empty message was refused for.
+pub(super) fn meaning(answer: &Answer) -> Says {
+    match answer {
+        Answer::Bad(text) | Answer::Denied(text) if not_allowed(text).is_some() => {
+            not_allowed(text).map_or_else(|| Says::Nothing(answer.clone()), |it| it)
+        }
+        Answer::Bad(_) => Says::May,
+        Answer::Denied(text) => {
+            Says::But(Reason::PermissionMissing, format!("the key may not send messages (403: {text})"))
+        }
+        Answer::Missing(text) if text.to_ascii_lowercase().contains("domain not found") => {
+            Says::But(Reason::DomainNotFound, format!("the key is known, but not the domain: {text}"))
+        }
+        Answer::Refused(text) => Says::Refused(text.clone()),
+        Answer::Json(_) | Answer::Missing(_) | Answer::Trouble(_) => Says::Nothing(answer.clone()),
+    }
+}
+
+/// Mailgun's reasons after "is not allowed to send:"; the status varies (the
+/// documents say 400, recorded replies 403).
+fn not_allowed(text: &str) -> Option<Says> {
+    let lower = text.to_ascii_lowercase();
+    let start = lower.find("is not allowed to send")?;
+    let why = lower.get(start..)?;
+    let reason = if why.contains("unverified") || why.contains("dns configuration") {
+        Reason::DomainNotVerified
+    } else if why.contains("activate your mailgun account") || why.contains("free accounts") {
+        Reason::AccountNotActivated
+    } else if why.contains("sandbox") {
+        Reason::SandboxDomain
+    } else if why.contains("limit exceeded") {
+        Reason::RateLimited
+    } else if why.contains("disabled") {
+        Reason::DomainDisabled
+    } else {
+        Reason::PermissionMissing
+    };
+    Some(Says::But(reason, text.to_owned()))
+}
+
+fn judge(asked: &[(Region, Says)], credential: &Credential<'_>, domain: &Domain) -> Judgement {
+    let host = |region: Region| request::host(region).name();
+    if let Some((region, _)) = asked.iter().find(|(_, says)| *says == Says::May) {
+        let mut judgement = Judgement::valid(format!(
+            "{} takes messages from {domain} with this key (an empty one was refused, nothing was sent)",
+            host(*region)
+        ))
+        .with_facts(facts(credential, domain, *region));
+        if credential.region.is_some_and(|it| it != *region) {
+            judgement.hint = Some(format!(
+                "the domain is in the {} region, not in the one recorded: `keyctl set KEYREF --region {region}`",
+                region.as_str().to_uppercase()
+            ));
+        }
+        return judgement;
+    }
+    // A domain unknown in one region may be held up in the other: that says more.
+    let mut buts: Vec<_> = asked
+        .iter()
+        .filter_map(|(region, says)| match says {
+            Says::But(reason, text) => Some((*reason, *region, text)),
+            _ => None,
+        })
+        .collect();
+    buts.sort_by_key(|(reason, ..)| *reason == Reason::DomainNotFound);
+    if let Some((reason, region, text)) = buts.first() {
+        let silent = asked.iter().find(|(_, says)| matches!(says, Says::Nothing(_)));
+        if *reason == Reason::DomainNotFound
+            && let Some((_, Says::Nothing(answer))) = silent
+        {
+            let other =
+                asked.iter().find(|(_, says)| matches!(says, Says::Nothing(_))).map_or(*region, |it| it.0);
+            return account::unproven([(other, answer)].into_iter());
+        }
+        return Judgement::because(*reason, format!("{}: {text}", host(*region)))
+            .with_facts(facts(credential, domain, *region));
+    }
+    if asked.iter().all(|(_, says)| matches!(says, Says::Refused(_))) {
+        return Judgement::because(
+            Reason::Unauthorized,
+            format!("both regions refused the key for {domain} (401); Mailgun does not say why"),
+        )
+        .with_causes(refusal_causes(credential))
+        .with_hint(format!(
+            "look whether {domain} and the key's id stand in the same Mailgun account, and whether the account \
+             has an IP allowlist"
+        ));
+    }
+    let answers: Vec<(Region, Answer)> = asked
+        .iter()
+        .filter_map(|(region, says)| match says {
+            Says::Nothing(answer) => Some((*region, answer.clone())),
+            Says::Refused(text) => Some((*region, Answer::Refused(text.clone()))),
+            Says::May | Says::But(..) => None,
+        })
+        .collect();
+    account::unproven(answers.iter().map(|(region, answer)| (*region, answer)))
+}
+
+fn refusal_causes(credential: &Credential<'_>) -> Vec<Cause> {
+    let mut causes = vec![Cause::Revoked, Cause::DomainNotInAccount, Cause::IpNotAllowlisted];
+    match shape::of(credential.secret) {
+        shape::Shape::Current => causes.push(Cause::SmtpPassword),
+        shape::Shape::Cut => causes.insert(0, Cause::Truncated),
+        shape::Shape::BareHex => causes.insert(0, Cause::WebhookSigningKey),
+        shape::Shape::Legacy | shape::Shape::Public | shape::Shape::Other => {}
+    }
+    causes
+}
+
+fn facts(credential: &Credential<'_>, domain: &Domain, region: Region) -> Facts {
+    let against = if region == Region::Eu { vec![Reason::DomainInEu] } else { Vec::new() };
+    Facts {
+        region: Some(region),
+        remote_id: shape::embedded_id(credential.secret),
+        domains: Some(vec![DomainFact { name: domain.clone(), region: Some(region), against }]),
+        ..Facts::default()
+    }
+}
+
+/// Without a domain nothing can be asked that only a sending key may do.
+fn without_domain(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
+    let evidence = account::gather(net, credential);
+    let judgement = account::judge(&evidence, credential);
+    if judgement.accepted() {
+        return but_is_an_account_key(judgement);
+    }
+    if judgement.has(Reason::Unauthorized) {
+        return Judgement::because(
+            Reason::PermissionNotCheckable,
+            "a sending key can only be tried with its domain, and none is recorded",
+        )
+        .with_hint("record it: `keyctl set KEYREF --domain DOMAIN`");
+    }
+    judgement
+}
+
+fn but_is_an_account_key(mut judgement: Judgement) -> Judgement {
+    judgement.hint = Some(
+        "it is an account key, which may do far more than send: record it with `keyctl set KEYREF --kind account`"
+            .to_owned(),
+    );
+    judgement
+}
+
+/// A success on any endpoint overrides a refusal: an account key may be
+/// recorded as a sending key of a domain that is not in its account.
+fn account_after_all(net: &Net<'_>, credential: &Credential<'_>, domain: &Domain) -> Option<Judgement> {
+    let listings = listing::read_both(net, credential.secret);
+    if !listings.iter().any(listing::Listing::accepted) {
+        // Nothing more was learnt, unless a host could not be asked at all.
+        return None;
+    }
+    let found = listings.iter().flat_map(|it| &it.domains).find(|it| it.name == *domain);
+    let (reason, detail) = match found {
+        Some(_) => (
+            Reason::PermissionMissing,
+            format!("the key may list domains, {domain} among them, but was refused to send from it (401)"),
+        ),
+        None => (
+            Reason::DomainNotFound,
+            format!("an account key of Mailgun, but {domain} is not among the domains it can see"),
+        ),
+    };
+    let facts = Facts { remote_id: shape::embedded_id(credential.secret), ..Facts::default() };
+    Some(
+        Judgement::because(reason, detail)
+            .with_hint("record the domain it is for, or take the key of the account that has the domain")
+            .with_facts(facts),
+    )
+}
+
+/// Returns `wrong-kind` if a key refused as an account key proves to be a
+/// sending key of `domain`.
+pub(super) fn unmask(net: &Net<'_>, credential: &Credential<'_>, domain: &Domain) -> Option<Judgement> {
+    let both = super::beside(
+        || ask(net, credential.secret, domain, Region::Us),
+        || ask(net, credential.secret, domain, Region::Eu),
+    );
+    let region = match both {
+        (Says::May, _) => Region::Us,
+        (_, Says::May) => Region::Eu,
+        _ => return None,
+    };
+    Some(
+        Judgement::because(
+            Reason::WrongKind,
+            format!("a domain sending key of {domain}, not an account key: it may send, and nothing else"),
+        )
+        .with_hint(format!("record it with `keyctl set KEYREF --kind {} --domain {domain}`", Kind::Sending))
+        .with_facts(facts(credential, domain, region)),
+    )
+}
