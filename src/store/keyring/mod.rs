@@ -62,6 +62,7 @@ struct KeyringStore {
 
 /// What the default collection of a keyring is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(any(target_os = "macos", windows), expect(dead_code, reason = "there it is always ready"))]
 enum State {
     Ready,
     Locked,
