@@ -1,16 +1,49 @@
-//! `keyctl store`.
+//! `keyctl store`: which store is in use, what each protects against, and the
+//! work on stores themselves. Each verb is a file below.
+
+mod choose;
+mod copy;
+mod init;
+mod recipient;
+mod status;
 
 use crate::context::Context;
-use crate::exit::{Exit, Situation};
+use crate::exit::Exit;
+
+/// The store of whoever never chose one.
+const DEFAULT: &str = "keyring";
 
 /// Arguments of `store`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
 
-/// Runs the command.
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Show each store: whether it can be used, and what it protects against
+    Status,
+    /// Keep new secrets of this inventory in another store
+    Set(choose::Args),
+    /// Make a new file store and the identity that opens it
+    Init(init::Args),
+    /// Manage who can open the file store
+    Recipient(recipient::Args),
+    /// Copy every secret from one store to another
+    Copy(copy::Args),
+}
+
+/// Runs the verb.
 ///
 /// # Errors
-/// Not built yet.
-pub fn run(_: Args, _: &Context) -> anyhow::Result<Exit> {
-    Err(Situation::failed("not-built", "this command is not built yet").into())
+/// Exit 7 when a store cannot be used; what each verb says.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    match args.verb {
+        Verb::Status => status::run(context),
+        Verb::Set(args) => choose::run(&args, context),
+        Verb::Init(args) => init::run(args, context),
+        Verb::Recipient(args) => recipient::run(args, context),
+        Verb::Copy(args) => copy::run(&args, context),
+    }
 }

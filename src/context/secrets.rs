@@ -152,7 +152,10 @@ impl Context {
         }
     }
 
-    fn surroundings(&self) -> Surroundings {
+    /// Returns what a store has to know to open itself.
+    pub fn surroundings(&self) -> Surroundings {
+        let (asking, telling) = (self.console.clone(), self.console.clone());
+        let ask: store::Ask = Arc::new(move |prompt: &str| asking.ask_secret(prompt));
         Surroundings {
             data_dir: self.folders.data.clone(),
             config_dir: self.folders.config.clone(),
@@ -162,7 +165,8 @@ impl Context {
             passphrase_file: self.environment.path("KEYCTL_PASSPHRASE_FILE"),
             env_secrets: self.environment.secrets(),
             interactive: self.console.can_ask(),
-            ..Surroundings::default()
+            ask: self.console.can_ask_secret().then_some(ask),
+            notice: Some(Arc::new(move |text: &str| telling.note(text))),
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum Answer {
 }
 
 /// The terminal, or what stands in for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Console {
     setup: Setup,
     stdout_color: bool,

@@ -7,6 +7,7 @@ mod ci_examples;
 mod documents;
 mod layering;
 mod sandbox;
+mod store_command;
 mod stores;
 mod support;
 mod tree;

@@ -142,7 +142,7 @@ fn unlock(bytes: &[u8], origin: &str, surroundings: &Surroundings) -> Result<Zer
     let mut wrong = None;
     for _ in 0..TRIES {
         let again = if wrong.is_some() { "Wrong passphrase. " } else { "" };
-        let Some(passphrase) = ask(&format!("{again}Passphrase of the identity {origin}: ")) else {
+        let Some(passphrase) = ask(&format!("{again}Passphrase of the identity {origin}")) else {
             break;
         };
         match open(bytes, &passphrase, origin) {
@@ -195,7 +195,10 @@ fn open(bytes: &[u8], passphrase: &Secret, origin: &str) -> Result<Zeroizing<Vec
 }
 
 /// Reads the passphrase in a file; one line end after it is no part of it.
-fn read_passphrase(path: &Path) -> Result<Secret, StoreError> {
+///
+/// # Errors
+/// When there is nothing to read.
+pub fn read_passphrase(path: &Path) -> Result<Secret, StoreError> {
     let bytes = disk::read(path)?.map(Zeroizing::new);
     let text = bytes.as_ref().and_then(|it| std::str::from_utf8(it).ok());
     match text {

@@ -42,6 +42,15 @@ pub fn identity_path(surroundings: &Surroundings) -> PathBuf {
     identity::path(surroundings)
 }
 
+/// Returns the passphrase that `KEYCTL_PASSPHRASE_FILE` holds; `None` when it is
+/// not set.
+///
+/// # Errors
+/// When there is nothing to read.
+pub fn read_passphrase(surroundings: &Surroundings) -> Result<Option<Secret>, StoreError> {
+    surroundings.passphrase_file.as_deref().map(identity::read_passphrase).transpose()
+}
+
 /// The store over one age file.
 struct FileStore {
     surroundings: Surroundings,
