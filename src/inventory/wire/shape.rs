@@ -9,7 +9,7 @@ use crate::key::{Consumer, Expiry, KeyState, Record};
 use crate::rotation::{Delivery, Owner, Rotation, Side};
 
 /// One value of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Node {
     Text(String),
     Number(i64),
@@ -21,7 +21,7 @@ pub enum Node {
 }
 
 /// How a new array of tables is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// `[[path]]` each.
     Tables,
@@ -30,7 +30,7 @@ pub enum Layout {
 }
 
 /// The fields of one table, in writing order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Fields(pub Vec<(&'static str, Node)>);
 
 impl Fields {
@@ -100,7 +100,9 @@ pub fn place(place: &Place) -> Fields {
     fields
 }
 
-pub fn record(record: &Record) -> Fields {
+/// Returns the fields of a record. `highest` is left out where it follows
+/// from the versions in use, unless the file has it (`with_highest`).
+pub fn record(record: &Record, with_highest: bool) -> Fields {
     let mut fields = Fields::default();
     fields.text("id", Some(record.id.as_str()));
     fields.text("kind", Some(record.kind.as_str()));
@@ -113,7 +115,8 @@ pub fn record(record: &Record) -> Fields {
     fields.number("pending", record.pending);
     fields.number("previous", record.previous);
     let used = [record.current, record.pending, record.previous].into_iter().flatten().max();
-    fields.number("highest", (record.highest != used.unwrap_or(0)).then_some(record.highest));
+    let told = with_highest || record.highest != used.unwrap_or(0);
+    fields.number("highest", told.then_some(record.highest));
     fields.text("fingerprint", record.fingerprint.as_ref().map(|it| it.as_str()));
     fields.text("last2", record.last2.as_deref());
     fields.date("created", record.created);
