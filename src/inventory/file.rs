@@ -12,7 +12,7 @@ use super::lock::Lock;
 use super::{Inventory, wire};
 use crate::checkpoint;
 use crate::exit::{Exit, Situation};
-use crate::key::KeyRef;
+use crate::key::{KeyRef, Record};
 
 /// More than this is no inventory: 200,000 keys have about 60 MB.
 const MAX_BYTES: u64 = 128 * 1024 * 1024;
@@ -84,6 +84,7 @@ impl InventoryFile {
         let parsed = self.parse(body(&old))?;
         let mut after = parsed.inventory.clone();
         let result = change(&mut after)?;
+        raise_highest(&mut after);
         if after == parsed.inventory {
             return Ok(result);
         }
@@ -132,17 +133,25 @@ impl InventoryFile {
         }
         String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count() + 1;
-            bad(format!("line {line} is not UTF-8")).hint("save the file as UTF-8")
+            // Valid up to there, so the loss is none.
+            let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            self.fault(wire::Fault::at(
+                body(&before),
+                before.len(),
+                "this is not UTF-8".to_owned(),
+                Some("save the file as UTF-8".to_owned()),
+            ))
         })
     }
 
     fn parse<'text>(&self, text: &'text str) -> Result<wire::Parsed<'text>, Situation> {
-        wire::parse(text).map_err(|fault| {
-            let wire::Fault { line, column, message, hint } = fault;
-            let message = format!("{}:{line}:{column}: {message}", self.path.display());
-            Situation { exit: Exit::Usage, code: "bad-inventory", message, hint }
-        })
+        wire::parse(text).map_err(|fault| self.fault(fault))
+    }
+
+    fn fault(&self, fault: wire::Fault) -> Situation {
+        let wire::Fault { line, column, message, hint } = fault;
+        let message = format!("{}:{line}:{column}: {message}", self.path.display());
+        Situation { exit: Exit::Usage, code: "bad-inventory", message, hint }
     }
 
     /// Refuses a text that would not say the same when read again.
@@ -162,6 +171,16 @@ impl InventoryFile {
     fn unwritable(&self, path: &Path, error: &io::Error) -> Situation {
         let message = format!("{}: cannot write `{}`: {error}", self.path.display(), path.display());
         Situation::failed("inventory-not-written", message).hint("nothing was changed")
+    }
+}
+
+/// A version in use has been announced: `highest` is never below it.
+fn raise_highest(inventory: &mut Inventory) {
+    let used = |it: &Record| [it.current, it.pending, it.previous].into_iter().flatten().max().unwrap_or(0);
+    if inventory.keys.values().any(|it| it.highest < used(it)) {
+        for record in inventory.keys.values_mut() {
+            record.highest = record.highest.max(used(record));
+        }
     }
 }
 
@@ -261,7 +280,7 @@ fn sync_folder(_folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Kind, Record, RecordId};
+    use crate::key::{Kind, RecordId};
 
     #[test]
     fn a_missing_file_is_empty_and_a_change_is_read_back() {

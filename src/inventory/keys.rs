@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::IntoIter;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
@@ -11,7 +12,7 @@ use crate::key::{KeyRef, Name, Record, Scope};
 
 /// Records by key ref. It reads and changes like the map it holds; changing it
 /// drops the index.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Keys {
     records: BTreeMap<KeyRef, Record>,
     by_scope: OnceLock<BTreeMap<Scope, Vec<KeyRef>>>,
@@ -53,6 +54,12 @@ impl Keys {
     /// Returns every scope that a record names, in order.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
         self.index().keys()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.records.fmt(f)
     }
 }
 

@@ -5,6 +5,7 @@
 mod basics;
 mod ci_examples;
 mod documents;
+mod inventory;
 mod layering;
 mod sandbox;
 mod store_command;

@@ -294,8 +294,8 @@ impl<'a> Editor<'a> {
     /// Adds `path.field = …` beside the fields that are written like this.
     fn add_dotted(&mut self, spot: &Spot<'a>, lines: &[Added<'_>]) {
         let body = self.layout.body(spot.table);
-        let Some((key, last)) = body.last() else { return };
-        let start = self.layout.path_start(key.start);
+        let Some((_, last)) = body.last() else { return };
+        let start = self.layout.path_start(spot.span.start);
         let prefix = &self.layout.text[start..spot.span.end];
         let in_line = !self.layout.text[self.layout.line_start(start)..start].trim().is_empty();
         for (_, name, node) in lines {

@@ -176,7 +176,8 @@ impl<'a> Section<'a> {
     pub fn number(&self, field: &str, least: u32) -> Result<Option<u32>, Fail> {
         let Some(value) = self.value(field) else { return Ok(None) };
         let read = integer(value).and_then(|it| u32::try_from(it).ok()).filter(|it| *it >= least);
-        read.map(Some).ok_or_else(|| self.wrong(field, value, &format!("a whole number, {least} or more")))
+        read.map(Some)
+            .ok_or_else(|| self.wrong(field, value, &format!("a whole number from {least} to {}", u32::MAX)))
     }
 
     /// Reads a length of time in seconds: a number, or as typed (`24h`).

@@ -47,7 +47,7 @@
 //!
 //! [[key."mailgun@acme/berlin".consumer]]
 //! name = "HighLevel agency settings"   # required, unique within the key
-//! kind = "manual"                      # required; or "command", "highlevel"
+//! kind = "manual"                      # or "command", "highlevel"; left out: manual
 //! location = "acme/berlin"
 //! url = "https://…"
 //! command = ["deploy-key", "--stdin"]
@@ -140,7 +140,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn at(text: &str, offset: usize, message: String, hint: Option<String>) -> Self {
+    /// Returns the fault at a byte of `text`.
+    pub fn at(text: &str, offset: usize, message: String, hint: Option<String>) -> Self {
         let mut offset = offset.min(text.len());
         while !text.is_char_boundary(offset) {
             offset -= 1;

@@ -172,7 +172,9 @@ impl<'a> Patcher<'a> {
         let list = ["agency", old_name.as_str(), "location"];
         let own = ["agency", name.as_str(), "location", location.as_str()];
         let anchor = match (sibling, agency.form) {
-            (None, Form::Header) => Anchor::Behind(self.editor.layout.body_end(agency)),
+            (None, Form::Header) if self.inline_parent(&list).is_none() => {
+                Anchor::Behind(self.editor.layout.body_end(agency))
+            }
             (sibling, _) => self.anchor(&list, sibling.map(Name::as_str)),
         };
         self.put(&anchor, &own, &shape::place(place));

@@ -31,8 +31,12 @@ impl Splices {
         let newline = newline_of(text);
         let mut done = 0;
         for (range, new) in self.0 {
-            if range.start > done {
+            if range.start >= done {
                 out.push_str(&text[done..range.start]);
+            } else if !range.is_empty() {
+                // A change of what is deleted anyway.
+                done = done.max(range.end);
+                continue;
             }
             done = done.max(range.end);
             if range.start == text.len() && !out.is_empty() && !out.ends_with('\n') {
