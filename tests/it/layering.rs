@@ -66,7 +66,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &["key", "clock"]),
     ("rotation", &["key", "clock"]),
     ("inventory", &["inventory", "key", "rotation", "clock", "exit", "checkpoint"]),
-    ("store", &["store", "key", "checkpoint"]),
+    ("store", &["store", "key", "checkpoint", "durable"]),
     ("exit", &["store", "key"]),
     ("http", &["key", "clock", "checkpoint"]),
     ("smtp", &["key", "checkpoint"]),

@@ -103,9 +103,7 @@ fn start_list(store: &FileStore, own: &Recipient) -> Result<Vec<Recipient>, Stor
         )
         .remedy("restore the store file from a copy, or move that list away"));
     }
-    checkpoint::pass("store-recipients");
-    disk::replace(&path, Text::with(own).as_bytes())?;
-    checkpoint::pass("store-recipients");
+    disk::replace(&path, Text::with(own).as_bytes(), "store-recipients")?;
     Ok(vec![own.clone()])
 }
 
@@ -170,8 +168,6 @@ fn change_list<T>(
     let text = store.recipients_text()?;
     let (text, outcome) = edit(&text, &text.list(&path)?, &store.keys()?)?;
     store.write("store-encrypt", &content, &text.list(&path)?)?;
-    checkpoint::pass("store-recipients");
-    disk::replace(&recipients::path(&store.path), text.as_bytes())?;
-    checkpoint::pass("store-recipients");
+    disk::replace(&recipients::path(&store.path), text.as_bytes(), "store-recipients")?;
     Ok((outcome, content.entries.len()))
 }

@@ -21,7 +21,6 @@ pub use manage::{Created, Removed, add_recipient, init, list_recipients, remove_
 pub use recipients::{Recipient, RecipientError, check as check_recipient};
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
-use crate::checkpoint;
 use crate::key::Secret;
 
 pub const ROW: Row =
@@ -129,10 +128,7 @@ impl FileStore {
         let sealed = content::seal(content, &keys).map_err(|error| {
             StoreError::new(StoreProblem::Other, format!("cannot encrypt `{}`: {error}", self.path.display()))
         })?;
-        checkpoint::pass(point);
-        disk::replace(&self.path, &sealed)?;
-        checkpoint::pass(point);
-        Ok(())
+        disk::replace(&self.path, &sealed, point)
     }
 
     fn recipients_path(&self) -> PathBuf {
