@@ -28,7 +28,8 @@ pub fn replace(path: &Path, bytes: &[u8], mut around: impl FnMut()) -> io::Resul
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = target.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_private_folder(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".keyctl-").suffix(".tmp").tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(&temporary_prefix(&target)).suffix(".tmp").tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     around();
@@ -41,16 +42,22 @@ pub fn replace(path: &Path, bytes: &[u8], mut around: impl FnMut()) -> io::Resul
     Ok(())
 }
 
-/// Removes temporary files that a killed process left in `folder`. Only for
-/// the holder of the lock.
-pub fn sweep(folder: &Path) {
+/// Removes temporary files that killed writers of the file `path` left, those
+/// of its neighbours not: they may be in use. Only for the holder of its lock.
+pub fn sweep(path: &Path) {
+    let prefix = temporary_prefix(path);
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(".keyctl-") && name.ends_with(".tmp") {
+        if name.starts_with(&prefix) && name.ends_with(".tmp") {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+fn temporary_prefix(path: &Path) -> String {
+    format!(".keyctl-{}-", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// A held lock; released on drop, and by the system when the process dies.
@@ -113,8 +120,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/file");
         replace(&path, b"one", || {}).unwrap();
-        std::fs::write(path.with_file_name(".keyctl-x.tmp"), "stray").unwrap();
-        sweep(path.parent().unwrap());
+        let neighbour = path.with_file_name(".keyctl-other-x.tmp");
+        std::fs::write(path.with_file_name(".keyctl-file-x.tmp"), "stray").unwrap();
+        std::fs::write(&neighbour, "in use").unwrap();
+        sweep(&path);
+        std::fs::remove_file(&neighbour).unwrap();
         replace(&path, b"two", || {}).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);

@@ -76,7 +76,7 @@ impl Lock {
 /// # Errors
 /// When it is not certain that the new content is there.
 pub fn replace(path: &Path, bytes: &[u8], point: &str) -> Result<(), StoreError> {
-    durable::sweep(folder(path));
+    durable::sweep(path);
     durable::replace(path, bytes, || checkpoint::pass(point)).map_err(|error| failed("write", path, &error))
 }
 
