@@ -4,8 +4,12 @@
 //! Each provider's file reads from top to bottom: constants → request builders
 //! → reply readers and judge (pure) → glue. Only [`Net`] sends.
 
+pub mod brevo;
+mod finding;
 pub mod mailgun;
 mod paste;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 pub use paste::{Identified, Unwrapped, identify, unwrap};
@@ -589,7 +593,7 @@ pub trait Permissions: Sync {
 }
 
 /// Every provider, in the order of listings.
-pub const TABLE: &[&dyn Provider] = &[&mailgun::Mailgun];
+pub const TABLE: &[&dyn Provider] = &[&mailgun::Mailgun, &brevo::Brevo];
 
 /// Returns the provider with this id.
 ///
