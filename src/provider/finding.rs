@@ -3,7 +3,7 @@
 //! for all vendors is here: limits, broken servers, pages for people.
 
 use super::{Net, Trouble};
-use crate::http::{Failure, Reply, Request};
+use crate::http::{Host, Reply, Request};
 use crate::key::text::printable;
 use crate::key::{Cause, Judgement, Reason};
 use crate::smtp::SmtpFailure;
@@ -71,16 +71,16 @@ impl Finding {
         }
     }
 
-    /// Returns what it means that no reply came.
-    pub fn unanswered(failure: &Failure) -> Self {
-        let mut finding = Self::new(failure.reason(), failure.message.clone());
-        finding.hint = failure.hint.clone();
-        finding
-    }
-
     /// Returns what a conversation with a relay means that no reply explains.
     pub fn unspoken(failure: &SmtpFailure) -> Self {
         Self::new(failure.transport_reason(), printable(&failure.message, SHOWN))
+    }
+}
+
+impl From<Trouble> for Finding {
+    fn from(trouble: Trouble) -> Self {
+        let Trouble { reason, detail, hint, outcome_unknown } = trouble;
+        Self { hint, outcome_unknown, ..Self::new(reason, detail) }
     }
 }
 
@@ -90,32 +90,27 @@ pub fn quoted(text: &str) -> String {
     if text.is_empty() { text } else { format!(": \"{text}\"") }
 }
 
-/// Returns what a reply means whoever sent it: limits, broken servers, pages
-/// for people. `None`: the vendor's own reader has to look.
-pub fn common(vendor: &str, reply: &Reply) -> Option<Finding> {
-    if reply.status == 429 {
-        let finding = Finding::new(Reason::RateLimited, format!("{vendor} limits the calls of this account"));
-        return Some(finding.hint("try again later; all keys of one account share the limit"));
+/// Returns what a reply means whoever sent it: limits, outages, redirects,
+/// pages for people. `None`: the vendor's own reader has to look.
+pub fn common(host: &Host, reply: &Reply) -> Option<Finding> {
+    let guarded = reply.header("cf-mitigated").is_some() || reply.header("cf-ray").is_some();
+    let finding = Finding::from(Trouble::of_reply(host, reply));
+    match reply.status {
+        300..=399 | 407 | 420 | 429 | 500..=599 => Some(finding),
+        status if reply.is_html() && guarded => {
+            let detail =
+                format!("a guard in front of {} stopped the call ({status}, a web page)", host.name());
+            let hint = "that says nothing about the key; try again, or from another network";
+            Some(Finding { detail, hint: Some(hint.to_owned()), ..finding })
+        }
+        _ => reply.is_html().then_some(finding),
     }
-    if reply.status >= 500 {
-        let detail = format!("{vendor} has trouble of its own (HTTP {})", reply.status);
-        return Some(Finding::new(Reason::ProviderError, detail));
-    }
-    if reply.header("cf-mitigated").is_some() || (reply.is_html() && reply.header("cf-ray").is_some()) {
-        let detail = format!("a guard in front of {vendor} stopped the call (HTTP {}, HTML)", reply.status);
-        let hint = "says nothing about the key; try again, or from another network";
-        return Some(Finding::new(Reason::UnexpectedResponse, detail).hint(hint));
-    }
-    if reply.is_html() {
-        let detail = format!("a page for people came instead of {vendor}'s answer (HTTP {})", reply.status);
-        return Some(Finding::new(Reason::UnexpectedResponse, detail).hint("is there a proxy in between?"));
-    }
-    None
 }
 
 /// Returns "nothing that proves anything", with the vendor's words.
-pub fn unexpected(vendor: &str, reply: &Reply, words: &str) -> Finding {
-    let detail = format!("{vendor} answered HTTP {} in a way that proves nothing{}", reply.status, quoted(words));
+pub fn unexpected(host: &Host, reply: &Reply, words: &str) -> Finding {
+    let (name, status) = (host.name(), reply.status);
+    let detail = format!("{name} answered {status} in a way that proves nothing{}", quoted(words));
     Finding::new(Reason::UnexpectedResponse, detail)
 }
 
@@ -124,7 +119,7 @@ pub fn unexpected(vendor: &str, reply: &Reply, words: &str) -> Finding {
 /// # Errors
 /// When no reply came.
 pub fn ask(net: &Net<'_>, request: &Request<'_>) -> Result<Reply, Finding> {
-    net.send(request).map_err(|failure| Finding::unanswered(&failure))
+    net.send(request).map_err(|failure| Finding::from(Trouble::from(&failure)))
 }
 
 /// Sends a request that changes something. A gateway's 5xx is a reply, but it
@@ -132,24 +127,17 @@ pub fn ask(net: &Net<'_>, request: &Request<'_>) -> Result<Reply, Finding> {
 ///
 /// # Errors
 /// When no reply came, or none that tells.
-pub fn change(net: &Net<'_>, vendor: &str, request: &Request<'_>) -> Result<Reply, Finding> {
-    let reply = net.send(request).map_err(|failure| Finding {
-        outcome_unknown: failure.outcome_unknown(),
-        ..Finding::unanswered(&failure)
-    })?;
-    match common(vendor, &reply) {
-        Some(finding) if reply.status != 429 => {
-            Err(Finding { outcome_unknown: reply.status >= 500 || reply.status < 300, ..finding })
-        }
-        Some(finding) => Err(finding),
-        None => Ok(reply),
-    }
+pub fn change(net: &Net<'_>, request: &Request<'_>) -> Result<Reply, Finding> {
+    let reply = net.send(request).map_err(|failure| Finding::from(Trouble::from(&failure)))?;
+    common(request.host, &reply).map_or(Ok(reply), Err)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::FailureKind;
+
+    static HOST: Host = Host { origin: "https://api.example.com", variable: "X" };
 
     fn reply(status: u16, kind: &str, body: &str) -> Reply {
         let headers = vec![("content-type".to_owned(), kind.to_owned())];
@@ -166,19 +154,18 @@ mod tests {
             (reply(200, "text/html", "<html>Login</html>"), Reason::UnexpectedResponse),
         ];
         for (reply, expected) in cases {
-            assert_eq!(common("Brevo", &reply).map(|it| it.reason), Some(expected), "{reply:?}");
+            assert_eq!(common(&HOST, &reply).map(|it| it.reason), Some(expected), "{reply:?}");
         }
-        assert_eq!(common("Brevo", &reply(401, "application/json", "{}")), None);
+        assert_eq!(common(&HOST, &reply(401, "application/json", "{}")), None);
     }
 
     #[test]
     fn a_cut_change_is_of_unknown_outcome() {
-        let http = crate::provider::double::Script::new([
-            ("PUT /x", Err(crate::provider::double::failure(FailureKind::NoAnswer))),
-            ("PUT /x", Err(crate::provider::double::failure(FailureKind::NotSent))),
+        let http = crate::provider::tests::Script::new([
+            ("PUT /x", Err(crate::provider::tests::failure(FailureKind::NoAnswer))),
+            ("PUT /x", Err(crate::provider::tests::failure(FailureKind::NotSent))),
             ("PUT /x", Ok(reply(502, "text/html", "<html>"))),
         ]);
-        static HOST: crate::http::Host = crate::http::Host { origin: "https://api.example.com", variable: "X" };
         let request = Request::change(
             crate::http::Method::Put,
             &HOST,
@@ -187,7 +174,7 @@ mod tests {
             crate::http::Body::None,
         );
         let unknown: Vec<bool> =
-            (0..3).map(|_| change(&http.net(), "V", &request).unwrap_err().outcome_unknown).collect();
+            (0..3).map(|_| change(&http.net(), &request).unwrap_err().outcome_unknown).collect();
         assert_eq!(unknown, [true, false, true]);
     }
 }

@@ -4,15 +4,23 @@
 //! Each provider's file reads from top to bottom: constants → request builders
 //! → reply readers and judge (pure) → glue. Only [`Net`] sends.
 
+mod allowlist;
 pub mod brevo;
 mod finding;
+pub mod highlevel;
+pub mod klaviyo;
+mod locations;
 pub mod mailgun;
 mod paste;
+mod permissions;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
+pub use allowlist::{Allowlist, AllowlistEntry};
+pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Identified, Unwrapped, identify, unwrap};
+pub use permissions::{PermissionState, Permissions};
 
 use std::time::Instant;
 
@@ -242,6 +250,9 @@ pub trait Provider: Sync {
     fn permissions(&self) -> Option<&dyn Permissions> {
         None
     }
+    fn locations(&self) -> Option<&dyn Locations> {
+        None
+    }
 }
 
 /// Trouble with one call, as a judgement would name it.
@@ -357,6 +368,26 @@ pub trait TestMail: Sync {
         delivery: Delivery,
     ) -> Result<Sent, Trouble>;
 
+    /// Returns whether only a template at the provider can be sent.
+    fn needs_template(&self) -> bool {
+        false
+    }
+
+    /// Sends a template of the provider's as a test.
+    ///
+    /// # Errors
+    /// Why it was not taken, or that this provider has no such thing.
+    fn send_template(
+        &self,
+        _net: &Net<'_>,
+        _credential: &Credential<'_>,
+        _template: &str,
+        _to: &str,
+    ) -> Result<Sent, Trouble> {
+        let detail = "this provider sends no templates as a test; leave `--template` out".to_owned();
+        Err(Trouble { reason: Reason::PermissionNotCheckable, detail, hint: None, outcome_unknown: false })
+    }
+
     /// Asks what became of it; needs a key that may read events.
     ///
     /// # Errors
@@ -384,6 +415,8 @@ pub struct RemoteKey {
     pub expires: Option<Timestamp>,
     pub disabled: bool,
     pub permissions: Option<Vec<String>>,
+    /// The provider's masked form of the secret, such as `pk_****abcd`.
+    pub masked: Option<String>,
 }
 
 /// Which list of keys is meant: account and sending keys are one list of the
@@ -471,6 +504,12 @@ pub trait KeyAdmin: Sync {
         id: &str,
     ) -> Result<bool, Trouble>;
 
+    /// Returns which of `listed` is the key with this secret, where the
+    /// provider shows enough of it; `None` also when two look the same.
+    fn own<'l>(&self, _listed: &'l [RemoteKey], _secret: &Secret) -> Option<&'l RemoteKey> {
+        None
+    }
+
     /// Switches a key off or on, where that is a step of its own.
     fn switch(&self) -> Option<&dyn KeySwitch> {
         None
@@ -497,32 +536,6 @@ pub trait KeySwitch: Sync {
     /// # Errors
     /// When it was refused or could not be told.
     fn set(&self, net: &Net<'_>, manager: &Credential<'_>, id: &str, enabled: bool) -> Result<(), Trouble>;
-}
-
-/// One entry of an account's IP allowlist.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct AllowlistEntry {
-    pub address: String,
-    pub description: Option<String>,
-}
-
-/// The addresses an account may be called from; empty means any.
-pub trait Allowlist: Sync {
-    /// Reads the list.
-    ///
-    /// # Errors
-    /// When it may not or could not be read.
-    fn read(&self, net: &Net<'_>, credential: &Credential<'_>) -> Result<Vec<AllowlistEntry>, Trouble>;
-    /// Adds an entry.
-    ///
-    /// # Errors
-    /// When it may not be there now.
-    fn add(&self, net: &Net<'_>, credential: &Credential<'_>, entry: &AllowlistEntry) -> Result<(), Trouble>;
-    /// Removes an entry; `Ok(false)`: it was not there.
-    ///
-    /// # Errors
-    /// When it may still be there.
-    fn remove(&self, net: &Net<'_>, credential: &Credential<'_>, address: &str) -> Result<bool, Trouble>;
 }
 
 /// A rule for mail that comes in.
@@ -561,44 +574,16 @@ pub trait Inbound: Sync {
     ) -> Result<Vec<InboundRoute>, Trouble>;
 }
 
-/// Whether a key has one permission, and how that is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PermissionState {
-    pub name: String,
-    /// `None`: unknown.
-    pub granted: Option<bool>,
-    pub how: String,
-}
-
-/// Tells what a key may do at its provider.
-pub trait Permissions: Sync {
-    /// Returns the state of `wanted`, or of all the provider has when empty.
-    /// `probe_write`: also tries writes that change nothing.
-    fn check(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        wanted: &[String],
-        probe_write: bool,
-    ) -> Result<Vec<PermissionState>, Trouble>;
-
-    /// Returns a permission's one spelling; the error lists what is known.
-    ///
-    /// # Errors
-    /// Names no such permission.
-    fn normalise(&self, name: &str) -> Result<String, String>;
-
-    /// Returns what `METHOD /path` needs, offline; `None`: no such route.
-    fn needed_for(&self, method: &str, path: &str) -> Option<Vec<String>>;
-}
-
 /// Every provider, in the order of listings.
-pub const TABLE: &[&dyn Provider] = &[&mailgun::Mailgun, &brevo::Brevo];
+pub const TABLE: &[&dyn Provider] =
+    &[&mailgun::Mailgun, &brevo::Brevo, &klaviyo::Klaviyo, &highlevel::Highlevel];
 
 /// Returns the provider with this id.
-///
-/// # Panics
-/// Never: a test proves that every id has its row.
 pub fn provider(id: ProviderId) -> &'static dyn Provider {
-    TABLE.iter().copied().find(|it| it.id() == id).unwrap_or(TABLE[0])
+    match id {
+        ProviderId::Mailgun => &mailgun::Mailgun,
+        ProviderId::Brevo => &brevo::Brevo,
+        ProviderId::Klaviyo => &klaviyo::Klaviyo,
+        ProviderId::Highlevel => &highlevel::Highlevel,
+    }
 }

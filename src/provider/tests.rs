@@ -1,5 +1,6 @@
-//! Scripted stand-ins for HTTP and SMTP, for the providers' table tests. A call
-//! that is not in the script fails the test; so does a script not used up.
+//! What holds for every provider, and scripted stand-ins for HTTP and SMTP for
+//! their table tests: a call that is not in the script fails the test, and so
+//! does a script not used up.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -16,7 +17,6 @@ type SmtpAnswer = Result<Accepted, SmtpFailure>;
 /// A request as it was sent.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    pub line: String,
     pub query: Vec<(&'static str, String)>,
     pub headers: Vec<(&'static str, String)>,
     pub auth: String,
@@ -34,7 +34,12 @@ pub struct Script {
 impl Script {
     pub fn new<'a>(answers: impl IntoIterator<Item = (&'a str, Answer)>) -> Self {
         let http = answers.into_iter().map(|(line, answer)| (line.to_owned(), answer)).collect();
-        Self { http: Mutex::new(http), smtp: Mutex::default(), seen: Mutex::default(), messages: Mutex::default() }
+        Self {
+            http: Mutex::new(http),
+            smtp: Mutex::default(),
+            seen: Mutex::default(),
+            messages: Mutex::default(),
+        }
     }
 
     pub fn relay(answers: impl IntoIterator<Item = SmtpAnswer>) -> Self {
@@ -95,7 +100,6 @@ impl Http for Script {
     fn send(&self, request: &Request<'_>, _deadline: Instant) -> Answer {
         let line = format!("{} {}", verb(request.method), request.path);
         self.seen.lock().unwrap().push(Seen {
-            line: line.clone(),
             query: request.query.clone(),
             headers: request.headers.clone(),
             auth: auth(&request.auth),
@@ -134,4 +138,13 @@ pub fn failure(kind: FailureKind) -> Failure {
 
 pub fn smtp_refusal(phase: Phase, code: u16, text: &str) -> SmtpFailure {
     SmtpFailure { phase, code: Some(code), message: text.into(), tls: false }
+}
+
+#[test]
+fn every_provider_has_its_row_in_the_order_of_listings() {
+    let ids: Vec<crate::key::ProviderId> = super::TABLE.iter().map(|it| it.id()).collect();
+    assert_eq!(ids, crate::key::ProviderId::ALL);
+    for id in ids {
+        assert_eq!(super::provider(id).id(), id);
+    }
 }

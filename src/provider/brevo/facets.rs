@@ -11,8 +11,6 @@ use crate::provider::{
 };
 use crate::smtp::Message;
 
-const VENDOR: &str = "Brevo";
-
 impl DomainList for Brevo {
     fn may_list(&self, kind: Kind) -> bool {
         kind == Kind::Api
@@ -25,7 +23,9 @@ impl DomainList for Brevo {
                 let domains = wire.domains.iter().filter_map(wire::ListedDomain::domain).collect();
                 let pages = wire.total_pages.unwrap_or(1);
                 let cut = (pages > 1).then(|| {
-                    let detail = format!("Brevo showed page 1 of {pages} of the domains; it documents no way to the rest");
+                    let detail = format!(
+                        "Brevo showed page 1 of {pages} of the domains; it documents no way to the rest"
+                    );
                     (None, Finding::new(Reason::UnexpectedResponse, detail).trouble())
                 });
                 DomainListing { domains, troubles: cut.into_iter().collect() }
@@ -56,7 +56,7 @@ impl DomainList for Brevo {
         region: Option<Region>,
     ) -> Result<SendingDomain, Trouble> {
         let request = wire::authenticate(credential.secret, domain);
-        let reply = change(net, VENDOR, &request).map_err(Finding::trouble)?;
+        let reply = change(net, &request).map_err(Finding::trouble)?;
         if unknown_domain(&reply) {
             return Err(not_there(domain));
         }
@@ -76,7 +76,9 @@ fn unknown_domain(reply: &crate::http::Reply) -> bool {
     let said: wire::Refusal = serde_json::from_str(&reply.body).unwrap_or_default();
     let words = format!("{} {}", said.code, said.message).to_lowercase();
     matches!(reply.status, 400 | 404)
-        && (words.contains("document_not_found") || words.contains("not exist") || words.contains("not found"))
+        && (words.contains("document_not_found")
+            || words.contains("not exist")
+            || words.contains("not found"))
 }
 
 fn not_there(domain: &Domain) -> Trouble {
@@ -100,7 +102,7 @@ impl TestMail for Brevo {
             sender_may_send(net, credential, &message.from).map_err(Finding::trouble)?;
         }
         let request = wire::email(credential.secret, message, sandbox);
-        let reply = change(net, VENDOR, &request).map_err(Finding::trouble)?;
+        let reply = change(net, &request).map_err(Finding::trouble)?;
         let taken: wire::Taken = judge::read(&reply).map_err(|finding| refused_sender(finding).trouble())?;
         let message_id = taken.message_id.or_else(|| taken.message_ids.into_iter().next());
         let detail = match delivery {
@@ -120,7 +122,9 @@ impl TestMail for Brevo {
         if delivery == Delivery::TestMode {
             let detail = "Brevo's relay has no test mode: the message would be delivered";
             let finding = Finding::new(Reason::PermissionNotCheckable, detail);
-            return Err(finding.hint("test through the API with an `xkeysib-…` key, or `validate` this one").trouble());
+            return Err(finding
+                .hint("test through the API with an `xkeysib-…` key, or `validate` this one")
+                .trouble());
         }
         let Some(login) = credential.login else {
             let detail = "no SMTP login is recorded for this key";
@@ -130,7 +134,10 @@ impl TestMail for Brevo {
         match net.smtp.send(&wire::RELAY, login, credential.secret, message, net.deadline) {
             Ok(accepted) => Ok(Sent {
                 message_id: accepted.message_id,
-                detail: format!("queued by Brevo's relay{}", crate::provider::finding::quoted(&accepted.reply)),
+                detail: format!(
+                    "queued by Brevo's relay{}",
+                    crate::provider::finding::quoted(&accepted.reply)
+                ),
                 at: net.now,
             }),
             Err(failure) => {
@@ -176,8 +183,11 @@ fn sender_may_send(net: &Net<'_>, credential: &Credential<'_>, from: &str) -> Re
     match judge::read::<wire::Senders>(&ask(net, &wire::senders(credential.secret, &domain))?) {
         Ok(wire) if wire.senders.iter().any(|it| it.active && it.email.eq_ignore_ascii_case(from)) => Ok(()),
         Ok(_) if domains.is_some() => {
-            let detail = format!("Brevo knows neither an active sender `{from}` nor an authenticated domain `{domain}`");
-            let hint = "nothing was sent: Brevo would take it and drop it silently; authenticate the domain first";
+            let detail = format!(
+                "Brevo knows neither an active sender `{from}` nor an authenticated domain `{domain}`"
+            );
+            let hint =
+                "nothing was sent: Brevo would take it and drop it silently; authenticate the domain first";
             Err(Finding::new(Reason::DomainNotVerified, detail).hint(hint))
         }
         Ok(_) => Ok(()),

@@ -19,10 +19,10 @@ pub fn console(task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
         ConsoleTask::Create if smtp => {
             ("Generate a new SMTP key", "Einen neuen SMTP-Schlüssel generieren", create_smtp(ask))
         }
-        ConsoleTask::Create => {
-            ("Generate API key", "Einen neuen API-Schlüssel generieren", create_api(ask))
+        ConsoleTask::Create => ("Generate API key", "Einen neuen API-Schlüssel generieren", create_api(ask)),
+        ConsoleTask::Disable => {
+            ("Deactivate", "Deaktivieren", change(ask, "deactivate", "this can be undone"))
         }
-        ConsoleTask::Disable => ("Deactivate", "Deaktivieren", change(ask, "deactivate", "this can be undone")),
         ConsoleTask::Enable => ("Activate", "Aktivieren", change(ask, "activate", "it works again at once")),
         ConsoleTask::Delete => ("Delete", "Löschen", change(ask, "delete", "this cannot be undone")),
         ConsoleTask::Paste => return None,
@@ -52,9 +52,7 @@ fn create_api(ask: &ConsoleAsk<'_>) -> Vec<String> {
         [] => "Access: Restricted is enough with the permissions needed; Full allows everything".to_owned(),
         permissions => format!("Access: Restricted, with {}", permissions.join(", ")),
     });
-    steps.push(
-        "Leave \"Create MCP server API key\" off: it would deactivate the ordinary key".to_owned(),
-    );
+    steps.push("Leave \"Create MCP server API key\" off: it would deactivate the ordinary key".to_owned());
     steps.push("Generate, and copy the key (`xkeysib-…`): it is shown once".to_owned());
     steps
 }

@@ -2,14 +2,13 @@
 //! the code `unauthorized`; only the message tells them apart. The texts are
 //! those people met in the field (Brevo documents almost none).
 
-use super::wire::{Account, Plan, Refusal};
+use super::wire::{Account, HOST, Plan, Refusal};
 use crate::http::Reply;
 use crate::key::verdict::Facts;
 use crate::key::{Cause, Judgement, Reason};
 use crate::provider::finding::{Finding, common, quoted, unexpected};
 use crate::smtp::{Phase, SmtpFailure};
 
-const VENDOR: &str = "Brevo";
 /// Where the owner of an account authorises addresses.
 pub const AUTHORISED_IPS: &str = "https://app.brevo.com/security/authorised_ips";
 
@@ -21,12 +20,13 @@ pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply) -> Result<T, Finding>
     if let Some(finding) = refusal(reply) {
         return Err(finding);
     }
-    serde_json::from_str(&reply.body).map_err(|_| unexpected(VENDOR, reply, "the body is not what was asked for"))
+    serde_json::from_str(&reply.body)
+        .map_err(|_| unexpected(&HOST, reply, "the body is not what was asked for"))
 }
 
 /// Returns what speaks against the call; `None`: it succeeded.
 pub fn refusal(reply: &Reply) -> Option<Finding> {
-    if let Some(finding) = common(VENDOR, reply) {
+    if let Some(finding) = common(&HOST, reply) {
         return Some(finding);
     }
     if (200..300).contains(&reply.status) {
@@ -37,17 +37,17 @@ pub fn refusal(reply: &Reply) -> Option<Finding> {
     Some(match (reply.status, said.code.as_str()) {
         (401, _) => unauthorised(reply, &said, &words),
         (_, "not_enough_credits") | (402, _) => out_of_credit(&said),
-        (_, "account_under_validation") => unexpected(VENDOR, reply, &said.message)
+        (_, "account_under_validation") => unexpected(&HOST, reply, &said.message)
             .hint("Brevo is still checking this account; the key may be good"),
         _ if not_activated(&words) => not_activated_finding(&said.message),
         (403, _) => restricted(&said),
-        _ => unexpected(VENDOR, reply, &said.message),
+        _ => unexpected(&HOST, reply, &said.message),
     })
 }
 
 fn unauthorised(reply: &Reply, said: &Refusal, words: &str) -> Finding {
     if words.contains("authentication not found") {
-        return unexpected(VENDOR, reply, &said.message)
+        return unexpected(&HOST, reply, &said.message)
             .hint("the key never reached Brevo; something in between drops the `api-key` header");
     }
     if speaks_of_address(words) {
@@ -66,7 +66,7 @@ fn unauthorised(reply: &Reply, said: &Refusal, words: &str) -> Finding {
     if words.contains("key") && words.contains("expired") {
         return Finding::new(Reason::Expired, format!("this key has expired{}", quoted(&said.message)));
     }
-    unexpected(VENDOR, reply, &said.message)
+    unexpected(&HOST, reply, &said.message)
 }
 
 /// Returns whether a text speaks of `IP address(es)`.
@@ -74,7 +74,8 @@ fn speaks_of_address(words: &str) -> bool {
     let letter = |c: char| c.is_alphanumeric();
     words.match_indices("ip address").any(|(at, found)| {
         let before = words[..at].chars().next_back().is_none_or(|c| !letter(c));
-        let after = words[at + found.len()..].trim_start_matches("es").chars().next().is_none_or(|c| !letter(c));
+        let after =
+            words[at + found.len()..].trim_start_matches("es").chars().next().is_none_or(|c| !letter(c));
         before && after
     })
 }
@@ -117,9 +118,10 @@ fn restricted(said: &Refusal) -> Finding {
 /// Judges `GET /v3/account`; the facts only when it is really one.
 pub fn account(reply: &Reply) -> Result<Judgement, Finding> {
     let account: Account = read(reply)?;
-    let known = account.email.is_some() || account.organization_id.is_some() || account.company_name.is_some();
+    let known =
+        account.email.is_some() || account.organization_id.is_some() || account.company_name.is_some();
     if !known {
-        return Err(unexpected(VENDOR, reply, "no account in the body"));
+        return Err(unexpected(&HOST, reply, "no account in the body"));
     }
     let identity = match (&account.company_name, &account.email) {
         (Some(company), Some(email)) if !company.is_empty() => Some(format!("{company} ({email})")),
@@ -176,7 +178,10 @@ pub fn relay(failure: &SmtpFailure, login: &str) -> Finding {
         }
         (Phase::Auth, 535) => wrong_login_or_key(login),
         (_, 421 | 450 | 451 | 452 | 454) if words.contains("rate") || words.contains("too many") => {
-            Finding::new(Reason::RateLimited, format!("Brevo's relay limits logins{}", quoted(&failure.message)))
+            Finding::new(
+                Reason::RateLimited,
+                format!("Brevo's relay limits logins{}", quoted(&failure.message)),
+            )
         }
         (_, 400..=499) => {
             let detail = format!("Brevo's relay has trouble of its own ({code}){}", quoted(&failure.message));
@@ -197,10 +202,13 @@ fn wrong_login_or_key(login: &str) -> Finding {
     } else {
         [Cause::WrongLogin, Cause::Revoked, Cause::Truncated]
     };
-    let finding = Finding::new(Reason::Unauthorized, "Brevo's relay refuses this login and key (535)").causes(&causes);
+    let finding =
+        Finding::new(Reason::Unauthorized, "Brevo's relay refuses this login and key (535)").causes(&causes);
     if newer {
         finding.hint("the key may be deleted, deactivated, expired (unused for 90 days) or cut short")
     } else {
-        finding.hint("the login is the one of Brevo's SMTP page (`…@smtp-brevo.com`), rarely the account's e-mail")
+        finding.hint(
+            "the login is the one of Brevo's SMTP page (`…@smtp-brevo.com`), rarely the account's e-mail",
+        )
     }
 }

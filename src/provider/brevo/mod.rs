@@ -10,7 +10,7 @@ mod wire;
 use super::finding::{Finding, ask};
 use super::{
     Candidate, ConsoleAsk, ConsoleTask, Credential, DomainList, Guide, Handout, HandoutAsk, Net, Provider,
-    Recognition, TestMail,
+    Recognition, Refusal, TestMail,
 };
 use crate::http::Host;
 use crate::key::verdict::Facts;
@@ -61,8 +61,8 @@ impl Provider for Brevo {
             return vec![("BREVO_API_KEY", secret)];
         }
         let mut out = vec![
-            ("BREVO_SMTP_HOST", Handout::Plain(wire::RELAY.host.to_owned())),
-            ("BREVO_SMTP_PORT", Handout::Plain(wire::RELAY.ports[0].to_string())),
+            ("BREVO_SMTP_HOST", Handout::RelayHost(&wire::RELAY)),
+            ("BREVO_SMTP_PORT", Handout::RelayPort(&wire::RELAY)),
         ];
         if let Some(login) = ask.credential.login {
             out.push(("BREVO_SMTP_LOGIN", Handout::Plain(login.to_owned())));
@@ -100,7 +100,8 @@ fn wrong_kind(credential: &Credential<'_>) -> Option<Judgement> {
         _ => (SMTP, "an SMTP key", "an API key (`xkeysib-…`)"),
     };
     text.starts_with(wrong).then(|| {
-        let judgement = Judgement::because(Reason::WrongKind, format!("this is {is} of Brevo; wanted is {wanted}"));
+        let judgement =
+            Judgement::because(Reason::WrongKind, format!("this is {is} of Brevo; wanted is {wanted}"));
         judgement.with_hint("nothing was sent; record it under its own kind")
     })
 }
@@ -160,12 +161,17 @@ fn recognise(text: &str) -> Recognition {
             return prefixed(tail, kind, prefix, name);
         }
     }
-    let refused = |what: &str, wanted: &str| Recognition::Refused { what: what.to_owned(), wanted: wanted.to_owned() };
+    let refused = |what: &str, wanted: &str| {
+        Recognition::Refused(Refusal { what: what.to_owned(), wanted: wanted.to_owned() })
+    };
     if text.starts_with("mcp_token_") {
         return refused("a Brevo MCP token", "an API key (`xkeysib-…`); MCP tokens work for MCP only");
     }
     if text.to_ascii_lowercase().ends_with("@smtp-brevo.com") {
-        return refused("Brevo's SMTP login, not a key", "the SMTP key (`xsmtpsib-…`), with this as `--login`");
+        return refused(
+            "Brevo's SMTP login, not a key",
+            "the SMTP key (`xsmtpsib-…`), with this as `--login`",
+        );
     }
     if wraps_key(text) {
         return refused("base64 text with a Brevo key in it", "the key itself (`xkeysib-…` or `xsmtpsib-…`)");
@@ -183,11 +189,11 @@ fn prefixed(tail: &str, kind: Kind, prefix: &str, name: &str) -> Recognition {
     let wanted = format!("the whole key of {whole} characters, as shown once when it was made");
     if !plain {
         let what = format!("a masked Brevo {name} key, as the console lists it");
-        return Recognition::Refused { what, wanted };
+        return Recognition::Refused(Refusal { what, wanted });
     }
     if tail.len() < TAIL {
         let what = format!("a truncated Brevo {name} key ({} characters)", prefix.len() + tail.len());
-        return Recognition::Refused { what, wanted };
+        return Recognition::Refused(Refusal { what, wanted });
     }
     // Brevo does not document the length; a longer one may be a new form.
     Recognition::Key(vec![Candidate { kind, certain: tail.len() == TAIL }])

@@ -4,12 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::{DnsRecord, DnsState, DomainType, RecordRole, SendingDomain};
-use crate::http::{Auth, Body, Host, Method, Request};
+use crate::http::{Auth, Body, Host, Method, Request, segment};
 use crate::key::{Domain, ProviderId, Secret};
 use crate::smtp::{Message, Relay};
 
@@ -35,11 +34,7 @@ pub fn account(secret: &Secret) -> Request<'_> {
 
 /// Calls which a key may make that may not read `/account`.
 pub fn alternatives(secret: &Secret) -> [Request<'_>; 3] {
-    [
-        get(secret, "/v3/senders"),
-        domains(secret),
-        get(secret, "/v3/smtp/templates").query("limit", 1),
-    ]
+    [get(secret, "/v3/senders"), domains(secret), get(secret, "/v3/smtp/templates").query("limit", 1)]
 }
 
 pub fn senders<'a>(secret: &'a Secret, domain: &str) -> Request<'a> {
@@ -51,11 +46,11 @@ pub fn domains(secret: &Secret) -> Request<'_> {
 }
 
 pub fn domain<'a>(secret: &'a Secret, domain: &Domain) -> Request<'a> {
-    get(secret, format!("/v3/senders/domains/{}", encoded(domain.as_str())))
+    get(secret, format!("/v3/senders/domains/{}", segment(domain.as_str())))
 }
 
 pub fn authenticate<'a>(secret: &'a Secret, domain: &Domain) -> Request<'a> {
-    let path = format!("/v3/senders/domains/{}/authenticate", encoded(domain.as_str()));
+    let path = format!("/v3/senders/domains/{}/authenticate", segment(domain.as_str()));
     Request::change(Method::Put, &HOST, path, auth(secret), Body::None).header("accept", "application/json")
 }
 
@@ -93,12 +88,6 @@ pub fn events<'a>(secret: &'a Secret, message_id: &str) -> Request<'a> {
         .query("messageId", message_id)
         .query("limit", 50)
         .query("sort", "desc")
-}
-
-fn encoded(text: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-    utf8_percent_encode(text, KEPT).to_string()
 }
 
 fn escaped(text: &str) -> String {
@@ -312,7 +301,9 @@ fn record(domain: &Domain, member: &str, value: &Value) -> Option<DnsRecord> {
         expected: wire.value.unwrap_or_default(),
         priority: None,
         found: Vec::new(),
-        state: wire.status.map_or(DnsState::Unknown, |ok| if ok { DnsState::Valid } else { DnsState::Invalid }),
+        state: wire
+            .status
+            .map_or(DnsState::Unknown, |ok| if ok { DnsState::Valid } else { DnsState::Invalid }),
         active: true,
     })
 }

@@ -1,0 +1,165 @@
+//! HighLevel (and its white labels, such as Pilotly.io): private integration
+//! tokens of an agency or of one location. A token shows neither its level nor
+//! an id; the id recorded with it is that of its company or location.
+
+mod facets;
+mod guide;
+mod judge;
+mod wire;
+
+use super::finding::Finding;
+use super::{
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Guide, Handout, HandoutAsk, Locations, Net, Provider,
+    Recognition, Refusal, RemoteLocation,
+};
+use crate::http::Host;
+use crate::key::verdict::Facts;
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region};
+use crate::smtp::Relay;
+
+/// `pit-` and a UUID.
+const PREFIX: &str = "pit-";
+const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+
+/// HighLevel.
+#[derive(Debug)]
+pub struct Highlevel;
+
+impl Provider for Highlevel {
+    fn id(&self) -> ProviderId {
+        ProviderId::Highlevel
+    }
+    fn hosts(&self) -> &'static [&'static Host] {
+        &wire::HOSTS
+    }
+    fn relays(&self) -> &'static [&'static Relay] {
+        &[]
+    }
+
+    fn recognise(&self, text: &str) -> Recognition {
+        recognise(text)
+    }
+
+    fn check(&self, net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
+        if credential.secret.is_empty() {
+            return Judgement::because(Reason::SecretMissing, "the secret is empty");
+        }
+        let found = match (credential.kind, credential.remote_id) {
+            (Kind::Location, Some(id)) => one(net, credential, id),
+            (_, company) => first(net, credential, company),
+        };
+        match found {
+            Ok(facts) => accepted(facts),
+            Err(finding) => finding.judgement(),
+        }
+    }
+
+    fn handout(&self, ask: &HandoutAsk<'_>) -> Vec<(&'static str, Handout)> {
+        vec![("HIGHLEVEL_TOKEN", Handout::Secret(ask.credential.secret.clone()))]
+    }
+
+    fn handout_names(&self) -> &'static [&'static str] {
+        &["HIGHLEVEL_TOKEN"]
+    }
+
+    fn endpoint(&self, _: Kind, _: Option<Region>) -> (Option<&'static Host>, Option<&'static Relay>) {
+        (Some(&wire::HOST), None)
+    }
+
+    fn console(&self, task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
+        guide::console(task, ask)
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        Some(self)
+    }
+}
+
+fn accepted(facts: Facts) -> Judgement {
+    let detail = match &facts.identity {
+        Some(identity) => format!("accepted for {identity}"),
+        None => "accepted; the agency has no locations that would tell its id".to_owned(),
+    };
+    Judgement::valid(detail).with_facts(facts)
+}
+
+/// Asks for the location the token is recorded for.
+fn one(net: &Net<'_>, credential: &Credential<'_>, id: &str) -> Result<Facts, Finding> {
+    let snapshot = facets::snapshot(net, credential, id)?.ok_or_else(|| {
+        let detail = format!("HighLevel knows no location `{}`", crate::key::text::printable(id, 40));
+        Finding::new(Reason::UnexpectedResponse, detail)
+            .hint("it may have been deleted or moved to another agency")
+    })?;
+    Ok(location_facts(&snapshot.location))
+}
+
+/// Asks for the first location there is: a location's token sees only its own.
+/// The company's id stands in the location itself, not in the list.
+fn first(net: &Net<'_>, credential: &Credential<'_>, company: Option<&str>) -> Result<Facts, Finding> {
+    let found = facets::page(net, credential, company, 0, 1)?;
+    let Some(first) = found.first().map(wire::WireLocation::remote) else {
+        let id = company.filter(|_| credential.kind == Kind::Agency).map(str::to_owned);
+        return Ok(Facts { account_id: id.clone(), remote_id: id, ..Facts::default() });
+    };
+    if credential.kind == Kind::Location {
+        return Ok(location_facts(&first));
+    }
+    let company = match first.company_id {
+        Some(company) => Some(company),
+        None => facets::snapshot(net, credential, &first.id)?.and_then(|it| it.location.company_id),
+    };
+    Ok(Facts {
+        identity: company.as_ref().map(|id| format!("agency {id}")),
+        account_id: company.clone(),
+        remote_id: company,
+        ..Facts::default()
+    })
+}
+
+fn location_facts(location: &RemoteLocation) -> Facts {
+    let name = if location.name.is_empty() { "location" } else { &location.name };
+    Facts {
+        identity: Some(format!("{name} ({})", location.id)),
+        account_id: Some(location.id.clone()),
+        remote_id: Some(location.id.clone()),
+        ..Facts::default()
+    }
+}
+
+fn recognise(text: &str) -> Recognition {
+    let wanted = || "a private integration token: `pit-` and a UUID, 40 characters".to_owned();
+    let refused = |what: &str| Recognition::Refused(Refusal { what: what.to_owned(), wanted: wanted() });
+    if let Some(tail) = text.strip_prefix(PREFIX) {
+        if is_uuid(tail) {
+            // Agency and location tokens look alike.
+            let either = [Kind::Agency, Kind::Location].map(|kind| Candidate { kind, certain: false });
+            return Recognition::Key(either.to_vec());
+        }
+        return refused(&format!("a truncated or masked HighLevel token ({} characters)", text.len()));
+    }
+    if is_jwt(text) {
+        return refused("a JWT: an OAuth access token that lives for hours, or an old v1 API key");
+    }
+    Recognition::No
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.len() == UUID.len()
+        && parts
+            .iter()
+            .zip(UUID)
+            .all(|(part, length)| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Returns whether `text` is three dotted base64url parts, the first a JSON object.
+fn is_jwt(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let base64url = |part: &&str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    parts.len() == 3 && parts[0].starts_with("eyJ") && parts.iter().all(base64url)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The way through Klaviyo's console (help.klaviyo.com 7423954176283,
+//! 51168335206299; German labels of its German help).
+
+use super::scopes;
+use crate::provider::{ConsoleAsk, ConsoleTask, Guide};
+
+/// Takes `?scopes=a:read,b:write`, colon and comma as they are.
+const CREATE: &str = "https://www.klaviyo.com/create-private-api-key";
+const LIST: &str = "https://www.klaviyo.com/settings/account/api-keys";
+
+pub fn console(task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
+    let menu = "Settings › API keys";
+    let menu_de = "Einstellungen › API-Schlüssel";
+    let (url, action, action_de, steps) = match task {
+        ConsoleTask::Create => return Some(create(ask)),
+        ConsoleTask::Disable => (LIST, "Disable", "Deaktivieren", change(ask, "disable", "can be undone")),
+        ConsoleTask::Enable => (LIST, "Enable", "Aktivieren", change(ask, "enable", "works again at once")),
+        ConsoleTask::Delete => (LIST, "Delete", "Löschen", change(ask, "delete", "cannot be undone")),
+        ConsoleTask::Paste => return None,
+    };
+    Some(Guide {
+        url: url.to_owned(),
+        path: format!("{menu} › {action}"),
+        path_de: Some(format!("{menu_de} › {action_de}")),
+        steps,
+    })
+}
+
+fn create(ask: &ConsoleAsk<'_>) -> Guide {
+    let scopes = asked(ask.permissions);
+    let url =
+        if scopes.is_empty() { CREATE.to_owned() } else { format!("{CREATE}?scopes={}", scopes.join(",")) };
+    let mut steps = Vec::new();
+    if let Some(id) = ask.account_id {
+        steps.push(format!("Check that you are in the account with the public key `{id}`"));
+    }
+    steps.push(match ask.name {
+        Some(name) => format!("Name it `{name}`"),
+        None => "Name it after the one place that will use it".to_owned(),
+    });
+    steps.push(if scopes.is_empty() {
+        "Choose Read-only, Full or Custom: scopes cannot be changed afterwards".to_owned()
+    } else {
+        format!("Check that exactly these scopes are chosen: {}", scopes.join(", "))
+    });
+    steps.push("Create, and copy the key (`pk_…`, which is the private one): it is shown once".to_owned());
+    Guide {
+        url,
+        path: "Settings › API keys › Create Private API Key".to_owned(),
+        path_de: Some("Einstellungen › API-Schlüssel › Privaten API-Schlüssel erstellen".to_owned()),
+        steps,
+    }
+}
+
+/// Returns the scopes asked for, each once, in their one spelling. `read-only`
+/// and `full` stand for those of the stable API.
+fn asked(permissions: &[String]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for word in permissions {
+        let stable = scopes::all().iter().filter(|it| it.stable);
+        match word.as_str() {
+            "read-only" => out.extend(stable.filter(|it| !it.writes()).map(|it| it.name.to_owned())),
+            "full" => out.extend(stable.map(|it| it.name.to_owned())),
+            word => out.push(scopes::normalise(word).unwrap_or_else(|_| word.to_owned())),
+        }
+    }
+    let safe = |it: &String| it.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b':' | b'-'));
+    let mut seen = std::collections::BTreeSet::new();
+    out.retain(|it| safe(it) && seen.insert(it.clone()));
+    out
+}
+
+fn change(ask: &ConsoleAsk<'_>, verb: &str, effect: &str) -> Vec<String> {
+    let which = match ask.remote_name.or(ask.name) {
+        Some(name) => {
+            format!("Find the key `{name}` (clones share a name: compare the last four characters)")
+        }
+        None => "Find the key by its last four characters".to_owned(),
+    };
+    vec![which, format!("Open its menu, {verb} it and confirm: this {effect}")]
+}

@@ -1,0 +1,181 @@
+//! Klaviyo: private keys. One neutral GET proves that a key lives; the beta API
+//! lists keys with their scopes and switches them off and on, but makes and
+//! deletes none (klaviyo/openapi f0a30ba, 2026-07-23).
+
+mod facets;
+mod guide;
+mod judge;
+mod permissions;
+mod scopes;
+mod wire;
+
+use super::finding::{Finding, ask};
+use super::{
+    Candidate, ConsoleAsk, ConsoleTask, Credential, DomainList, Guide, Handout, HandoutAsk, KeyAdmin, Net,
+    Permissions, Provider, Recognition, Refusal, RemoteKey, TestMail,
+};
+use crate::http::Host;
+use crate::key::verdict::Facts;
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
+use crate::smtp::Relay;
+use judge::Standing;
+
+/// The prefix of a private key, although it looks like "public key".
+const PREFIX: &str = "pk_";
+/// The random part, in either form of key.
+const RANDOM: usize = 34;
+/// The company id inside the newer form; the account's public id.
+const COMPANY: usize = 6;
+
+/// Klaviyo.
+#[derive(Debug)]
+pub struct Klaviyo;
+
+impl Provider for Klaviyo {
+    fn id(&self) -> ProviderId {
+        ProviderId::Klaviyo
+    }
+    fn hosts(&self) -> &'static [&'static Host] {
+        &wire::HOSTS
+    }
+    fn relays(&self) -> &'static [&'static Relay] {
+        &[]
+    }
+
+    fn recognise(&self, text: &str) -> Recognition {
+        recognise(text)
+    }
+
+    fn check(&self, net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
+        if credential.secret.is_empty() {
+            return Judgement::because(Reason::SecretMissing, "the secret is empty");
+        }
+        let mut facts = match alive(net, credential.secret) {
+            Ok(facts) => facts,
+            Err(finding) => return finding.judgement(),
+        };
+        facts.account_id = facts.account_id.or_else(|| self.embedded_id(credential.secret));
+        if credential.remote_id.is_none() {
+            describe(net, credential, &mut facts);
+        }
+        let detail = match &facts.identity {
+            Some(identity) => format!("accepted for {identity}"),
+            None => "accepted; the key may not read whose account it is (`accounts:read`)".to_owned(),
+        };
+        Judgement::valid(detail).with_facts(facts)
+    }
+
+    fn handout(&self, ask: &HandoutAsk<'_>) -> Vec<(&'static str, Handout)> {
+        vec![("KLAVIYO_API_KEY", Handout::Secret(ask.credential.secret.clone()))]
+    }
+
+    fn handout_names(&self) -> &'static [&'static str] {
+        &["KLAVIYO_API_KEY"]
+    }
+
+    fn endpoint(&self, _: Kind, _: Option<Region>) -> (Option<&'static Host>, Option<&'static Relay>) {
+        (Some(&wire::HOST), None)
+    }
+
+    fn console(&self, task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
+        guide::console(task, ask)
+    }
+
+    fn embedded_id(&self, secret: &Secret) -> Option<String> {
+        company(secret.expose()).map(str::to_owned)
+    }
+
+    fn domains(&self) -> Option<&dyn DomainList> {
+        Some(self)
+    }
+    fn test_mail(&self) -> Option<&dyn TestMail> {
+        Some(self)
+    }
+    fn keys(&self) -> Option<&dyn KeyAdmin> {
+        Some(self)
+    }
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
+    }
+}
+
+/// Proves that a key lives: an endpoint's 401 or limit is checked against
+/// another endpoint, for one has refused good keys before (2026-04).
+fn alive(net: &Net<'_>, secret: &Secret) -> Result<Facts, Finding> {
+    let reply = ask(net, &wire::accounts(secret))?;
+    let doubt = match judge::standing(&reply) {
+        Standing::Granted => return Ok(judge::account(&reply)),
+        Standing::Denied => return Ok(Facts::default()),
+        Standing::Refused(finding) => finding,
+        Standing::Unclear(finding) if finding.reason == Reason::RateLimited => finding,
+        Standing::Unclear(finding) => return Err(finding),
+    };
+    match judge::standing(&ask(net, &wire::neutral(secret))?) {
+        Standing::Granted | Standing::Denied => Ok(Facts::default()),
+        Standing::Refused(_) if doubt.reason == Reason::Disabled => Err(doubt),
+        Standing::Refused(finding) | Standing::Unclear(finding) => Err(finding),
+    }
+}
+
+/// Adds what the list of keys tells of this one, where it may be read: once,
+/// for its id does not change.
+fn describe(net: &Net<'_>, credential: &Credential<'_>, facts: &mut Facts) {
+    let Ok(listed) = facets::keys(net, credential) else { return };
+    let Some(own) = own(&listed, credential.secret) else { return };
+    facts.remote_id = Some(own.id.clone());
+    facts.remote_name = own.name.clone();
+    facts.created = own.created;
+    facts.permissions = own.permissions.clone();
+}
+
+/// Returns the one key of the list whose masked form ends like `secret`.
+fn own<'l>(listed: &'l [RemoteKey], secret: &Secret) -> Option<&'l RemoteKey> {
+    let text = secret.expose();
+    let last = text.get(text.len().checked_sub(4)?..)?;
+    let mut fitting =
+        listed.iter().filter(|it| it.masked.as_deref().is_some_and(|masked| masked.ends_with(last)));
+    let first = fitting.next()?;
+    fitting.next().is_none().then_some(first)
+}
+
+/// Returns the company id inside a key of the newer form.
+fn company(text: &str) -> Option<&str> {
+    let (company, random) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    let word = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
+    (company.len() == COMPANY && random.len() >= RANDOM && word(company) && word(random)).then_some(company)
+}
+
+fn recognise(text: &str) -> Recognition {
+    let refused =
+        |what: String, wanted: &str| Recognition::Refused(Refusal { what, wanted: wanted.to_owned() });
+    let wanted = "a private key: `pk_`, six characters and `_` in newer ones, then 34 letters and digits";
+    let Some(tail) = text.strip_prefix(PREFIX) else {
+        let site_id = text.len() == COMPANY && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let mixed =
+            text.bytes().any(|b| b.is_ascii_uppercase()) && text.bytes().any(|b| b.is_ascii_lowercase());
+        return if site_id && (mixed || text.bytes().any(|b| b.is_ascii_digit())) {
+            refused("perhaps Klaviyo's public key (site id), which is no secret".to_owned(), wanted)
+        } else {
+            Recognition::No
+        };
+    };
+    if tail.starts_with("live_") || tail.starts_with("test_") {
+        return refused("a Stripe publishable key".to_owned(), wanted);
+    }
+    if !tail.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return refused("a masked Klaviyo private key, as the console lists it".to_owned(), wanted);
+    }
+    let random = match tail.split_once('_') {
+        Some((company, random)) if company.len() == COMPANY => random,
+        _ => tail,
+    };
+    if random.len() < RANDOM {
+        return refused(format!("a truncated Klaviyo private key ({} characters)", text.len()), wanted);
+    }
+    let certain = random.len() == RANDOM && !random.contains('_');
+    // Another length may be a form yet unknown: it can be kept, with the word of the user.
+    Recognition::Key(vec![Candidate { kind: Kind::Private, certain }])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! What a key may do at its provider: the seam between Klaviyo's scopes and
+//! the commands.
+
+use super::{Credential, Net, Trouble};
+
+/// Whether a key has one permission, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionState {
+    pub name: String,
+    /// `None`: unknown.
+    pub granted: Option<bool>,
+    pub how: String,
+}
+
+/// Tells what a key may do at its provider.
+pub trait Permissions: Sync {
+    /// Returns the state of `wanted`, or of all the provider has when empty.
+    /// `probe_write`: also tries writes that change nothing.
+    fn check(
+        &self,
+        net: &Net<'_>,
+        credential: &Credential<'_>,
+        wanted: &[String],
+        probe_write: bool,
+    ) -> Result<Vec<PermissionState>, Trouble>;
+
+    /// Returns a permission's one spelling; the error lists what is known.
+    ///
+    /// # Errors
+    /// Names no such permission.
+    fn normalise(&self, name: &str) -> Result<String, String>;
+
+    /// Returns what `METHOD /path` needs, offline; `None`: no such route.
+    fn needed_for(&self, method: &str, path: &str) -> Option<Vec<String>>;
+}
