@@ -9,8 +9,8 @@ mod wire;
 
 use super::finding::Finding;
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, Guide, Handout, HandoutAsk, Locations, Net, Provider,
-    Recognition, Refusal, RemoteLocation,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Guide, Handout, HandoutAsk, Locations, Net,
+    Provider, Recognition, Refusal, RemoteLocation, Unsorted,
 };
 use crate::http::Host;
 use crate::key::verdict::Facts;
@@ -38,6 +38,10 @@ impl Provider for Highlevel {
 
     fn recognise(&self, text: &str) -> Recognition {
         recognise(text)
+    }
+
+    fn detect(&self, net: &Net<'_>, unsorted: &Unsorted<'_>) -> Option<Detection> {
+        Some(detect(net, unsorted))
     }
 
     fn check(&self, net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
@@ -72,6 +76,28 @@ impl Provider for Highlevel {
 
     fn locations(&self) -> Option<&dyn Locations> {
         Some(self)
+    }
+}
+
+/// A token that sees two locations is an agency's. One that sees a single
+/// location may be either.
+fn detect(net: &Net<'_>, unsorted: &Unsorted<'_>) -> Detection {
+    let credential = Credential {
+        kind: Kind::Agency,
+        secret: unsorted.secret,
+        region: None,
+        domain: None,
+        login: None,
+        remote_id: None,
+    };
+    match facets::page(net, &credential, None, 0, 2) {
+        Err(finding) => Detection::Unclear(finding.judgement()),
+        Ok(found) if found.len() > 1 => Detection::Is(Kind::Agency, Highlevel.check(net, &credential)),
+        Ok(_) => {
+            let detail = "the token is accepted and sees one location: it is the location's, or its agency's";
+            let judgement = Judgement::because(Reason::PermissionNotCheckable, detail);
+            Detection::Unclear(judgement.with_hint("say which: `--kind location` or `--kind agency`"))
+        }
     }
 }
 

@@ -56,6 +56,22 @@ fn a_location_token_tells_its_location() {
 }
 
 #[test]
+fn a_token_that_sees_two_locations_is_an_agencys() {
+    let secret = Secret::new(token());
+    let unsorted = Unsorted { secret: &secret, region: None, domain: None, login: None };
+    let agency = Script::new([
+        ("GET /locations/search", json(200, &many(0..2))),
+        ("GET /locations/search", json(200, FOUND)),
+        ("GET /locations/ve9EPM428h8vShlRW1KT", json(200, ONE)),
+    ]);
+    let found = Highlevel.detect(&agency.net(), &unsorted).unwrap();
+    assert!(matches!(found, Detection::Is(Kind::Agency, judgement) if judgement.accepted()));
+    let either = Script::new([("GET /locations/search", json(200, FOUND))]);
+    let found = Highlevel.detect(&either.net(), &unsorted).unwrap();
+    assert!(matches!(found, Detection::Unclear(judgement) if judgement.verdict() == Verdict::Unknown));
+}
+
+#[test]
 fn only_the_message_tells_a_dead_token() {
     let said = |message: &str| format!(r#"{{"statusCode":401,"message":"{message}"}}"#);
     let cases = [
