@@ -224,8 +224,9 @@ impl Inventory {
                 .any(|(key, _)| key.scope.location.is_some() || key.provider == ProviderId::Highlevel)
     }
 
-    /// Returns the unfinished rotation that a record takes part in.
+    /// Returns the rotation that a record takes part in. One that is listed has
+    /// something left to do, whatever its stage.
     pub fn rotation_of(&self, key: &KeyRef) -> Option<&Rotation> {
-        self.rotations.values().find(|rotation| !rotation.stage.is_over() && rotation.keys.contains(key))
+        self.rotations.values().find(|rotation| rotation.keys.contains(key))
     }
 }

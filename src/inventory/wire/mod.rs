@@ -60,6 +60,7 @@
 //! grace = "1d"                      # or seconds
 //! grace_until = "…"
 //! switched_at = "…"
+//! used_at = "…"
 //! deadline = "…"
 //! compromised = true
 //! kill_now = true
@@ -78,6 +79,7 @@
 //! remote_id = "…"
 //! login = "…"
 //! state = "live"                    # disabled, retiring, dead, lost
+//! name = "…"                        # and role, created, expires, permissions: as in the record
 //!
 //! [rotation.r7f3….owner]            # all four required
 //! user = "ana"

@@ -253,6 +253,7 @@ fn rotation(id: RotationId, section: &Section<'_>) -> Result<Rotation, Fail> {
         grace_seconds: section.duration("grace")?.unwrap_or(0),
         grace_until: section.date("grace_until")?,
         switched_at: section.date("switched_at")?,
+        used_at: section.date("used_at")?,
         deadline: section.date("deadline")?,
         compromised: section.flag("compromised")?,
         kill_now: section.flag("kill_now")?,
@@ -274,6 +275,11 @@ fn side(section: Option<Section<'_>>) -> Result<Side, Fail> {
         remote_id: section.text("remote_id")?,
         login: section.text("login")?,
         state: section.word("state", &Liveness::ALL.map(Liveness::as_str))?,
+        name: section.text("name")?,
+        role: section.text("role")?,
+        created: section.date("created")?,
+        expires: expires(&section)?,
+        permissions: section.texts("permissions")?,
     })
 }
 

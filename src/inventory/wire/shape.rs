@@ -59,6 +59,14 @@ impl Fields {
         self.0.extend(at.map(|at| (field, Node::Text(at.to_string()))));
     }
 
+    fn expiry(&mut self, expires: Expiry) {
+        match expires {
+            Expiry::Unknown => {}
+            Expiry::Never => self.text("expires", Some("never")),
+            Expiry::At(at) => self.date("expires", Some(at)),
+        }
+    }
+
     fn texts(&mut self, field: &'static str, texts: &[String]) {
         if !texts.is_empty() {
             self.put(field, Node::Texts(texts.to_vec()));
@@ -120,11 +128,7 @@ pub fn record(record: &Record, with_highest: bool) -> Fields {
     fields.text("fingerprint", record.fingerprint.as_ref().map(|it| it.as_str()));
     fields.text("last2", record.last2.as_deref());
     fields.date("created", record.created);
-    match record.expires {
-        Expiry::Unknown => {}
-        Expiry::Never => fields.text("expires", Some("never")),
-        Expiry::At(at) => fields.date("expires", Some(at)),
-    }
+    fields.expiry(record.expires);
     fields.text("identity", record.identity.as_deref());
     fields.text("account_id", record.account_id.as_deref());
     fields.text("role", record.role.as_deref());
@@ -157,6 +161,7 @@ pub fn rotation(rotation: &Rotation) -> Fields {
     }
     fields.date("grace_until", rotation.grace_until);
     fields.date("switched_at", rotation.switched_at);
+    fields.date("used_at", rotation.used_at);
     fields.date("deadline", rotation.deadline);
     fields.flag("compromised", rotation.compromised);
     fields.flag("kill_now", rotation.kill_now);
@@ -185,6 +190,11 @@ fn side(side: &Side) -> Fields {
     fields.text("remote_id", side.remote_id.as_deref());
     fields.text("login", side.login.as_deref());
     fields.text("state", side.state.map(|it| it.as_str()));
+    fields.text("name", side.name.as_deref());
+    fields.text("role", side.role.as_deref());
+    fields.date("created", side.created);
+    fields.expiry(side.expires);
+    fields.texts("permissions", &side.permissions);
     fields
 }
 

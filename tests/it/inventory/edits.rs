@@ -306,6 +306,7 @@ fn rotation(id: &str, key: keyctl::key::KeyRef) -> Rotation {
         grace_seconds: 3_600,
         grace_until: None,
         switched_at: None,
+        used_at: None,
         deadline: None,
         compromised: false,
         kill_now: true,

@@ -4,12 +4,16 @@
 //! Names follow AWS Secrets Manager: create, test, finish; current, pending,
 //! previous.
 
+mod next;
+
 use std::fmt;
 
 use jiff::Timestamp;
 
+pub use next::{Means, Pause, Step, next};
+
 use crate::key::kind::fixed_words;
-use crate::key::{ConsumerKind, Fingerprint, KeyRef};
+use crate::key::{ConsumerKind, Expiry, Fingerprint, KeyRef, RecordId};
 
 /// The random id of a rotation, also written into the new key's description
 /// where the provider has one.
@@ -25,6 +29,13 @@ impl RotationId {
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         ok.then(|| Self(text.into()))
     }
+
+    /// Makes an id from 10 random bytes.
+    pub fn from_random(bytes: [u8; 10]) -> Self {
+        let letters = RecordId::from_random(bytes);
+        Self(format!("r{}", letters.as_str().get(1..).unwrap_or_default()).into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,7 +60,7 @@ pub enum Stage {
     Grace,
     Disabled,
     Retiring,
-    RetiringVerifying,
+    RetiredVerifying,
     Done,
     Aborting,
     Aborted,
@@ -68,7 +79,7 @@ impl Stage {
         Self::Grace,
         Self::Disabled,
         Self::Retiring,
-        Self::RetiringVerifying,
+        Self::RetiredVerifying,
         Self::Done,
         Self::Aborting,
         Self::Aborted,
@@ -87,7 +98,7 @@ impl Stage {
             Self::Grace => "grace",
             Self::Disabled => "disabled",
             Self::Retiring => "retiring",
-            Self::RetiringVerifying => "retiring-verifying",
+            Self::RetiredVerifying => "retired-verifying",
             Self::Done => "done",
             Self::Aborting => "aborting",
             Self::Aborted => "aborted",
@@ -96,14 +107,14 @@ impl Stage {
         }
     }
 
-    /// Returns whether nothing is left to do.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Aborted | Self::RolledBack)
-    }
-
     /// Returns whether the pointer has not moved yet, so that `--abort` may.
     pub fn before_switch(self) -> bool {
         matches!(self, Self::Planned | Self::Creating | Self::Created | Self::Tested)
+    }
+
+    /// Returns whether the new key is the one that goes.
+    pub fn is_undoing(self) -> bool {
+        matches!(self, Self::Aborting | Self::Aborted | Self::RollingBack | Self::RolledBack)
     }
 }
 fixed_words!(Stage, "stage");
@@ -142,6 +153,12 @@ pub struct Side {
     pub login: Option<String>,
     /// `None`: nothing known yet (the new key before it exists).
     pub state: Option<Liveness>,
+    /// What the record says, or will say, of this key while it is current.
+    pub name: Option<String>,
+    pub role: Option<String>,
+    pub created: Option<Timestamp>,
+    pub expires: Expiry,
+    pub permissions: Vec<String>,
 }
 
 /// How far one consumer is.
@@ -208,6 +225,9 @@ pub struct Rotation {
     pub grace_until: Option<Timestamp>,
     /// When the pointer moved; usage of the old key after this counts.
     pub switched_at: Option<Timestamp>,
+    /// The last use of the old key seen after the last consumer was done: it
+    /// began another grace period.
+    pub used_at: Option<Timestamp>,
     /// When a retired key must be proven dead.
     pub deadline: Option<Timestamp>,
     /// The key leaked: no grace.
@@ -228,5 +248,21 @@ impl Rotation {
     /// Returns whether every consumer has the new key.
     pub fn delivered(&self) -> bool {
         self.consumers.iter().all(|it| it.state.is_done())
+    }
+
+    /// Returns when the last consumer was done; without consumers, when the
+    /// pointer moved.
+    pub fn delivered_at(&self) -> Option<Timestamp> {
+        self.consumers.iter().filter_map(|it| it.at).chain(self.switched_at).max()
+    }
+
+    /// Returns the key that is to go in the end: the old one, or, when the
+    /// rotation is being undone, the new one.
+    pub fn leaving(&self) -> &Side {
+        if self.stage.is_undoing() { &self.new } else { &self.old }
+    }
+
+    pub fn leaving_mut(&mut self) -> &mut Side {
+        if self.stage.is_undoing() { &mut self.new } else { &mut self.old }
     }
 }
