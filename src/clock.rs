@@ -66,6 +66,16 @@ impl Span {
     }
 }
 
+impl std::fmt::Display for Span {
+    /// As a person types it, in the largest unit that divides it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let units = [(604_800, 'w'), (86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+        let whole = units.iter().find(|(factor, _)| self.seconds != 0 && self.seconds % factor == 0);
+        let (factor, unit) = whole.copied().unwrap_or((1, 's'));
+        write!(f, "{}{unit}", self.seconds / factor)
+    }
+}
+
 impl std::str::FromStr for Span {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {

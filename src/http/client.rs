@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::blocking;
 
-use super::budget::Budget;
 use super::origin::{Origin, Place};
 use super::{Auth, Effect, Failure, FailureKind, Http, Method, Reply, Request, encode, pace};
 use crate::checkpoint;
@@ -54,7 +53,6 @@ impl Settings {
 pub struct Client {
     settings: Settings,
     started: Instant,
-    budget: Budget,
     plain: OnceLock<Result<blocking::Client, Failure>>,
     loopback: OnceLock<Result<blocking::Client, Failure>>,
     world: OnceLock<Result<blocking::Client, Failure>>,
@@ -71,7 +69,6 @@ impl Client {
         Self {
             settings,
             started: Instant::now(),
-            budget: Budget::default(),
             plain: OnceLock::new(),
             loopback: OnceLock::new(),
             world: OnceLock::new(),
@@ -245,11 +242,6 @@ impl Http for Client {
         let mut repeats = 0;
         let mut reconnected = false;
         loop {
-            // What the vendor would say to a call beyond its limit, without the call.
-            let Some(wait) = self.budget.take(request, Instant::now(), deadline) else {
-                return Ok(Reply { status: 429, ..Reply::default() });
-            };
-            thread::sleep(wait);
             if mutates {
                 checkpoint::pass("request");
             }

@@ -12,3 +12,4 @@ mod store_command;
 mod stores;
 mod support;
 mod tree;
+mod validate;

@@ -1,0 +1,156 @@
+//! The one owner of stdin and of every other way a secret comes in: stdin, an
+//! environment variable, a file, a hidden prompt. What was pasted along is
+//! taken away and said; what can be no key is refused here, offline.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::exit::{Exit, Situation};
+use crate::key::text::printable;
+use crate::key::{Kind, ProviderId, Secret};
+use crate::provider::{self, Candidate, Refusal};
+
+/// More than any key has; a whole file given by mistake is refused.
+const LONGEST: u64 = 16 * 1024;
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Stdin,
+    Variable(String),
+    File(PathBuf),
+    /// A hidden prompt with this text.
+    Prompt(String),
+}
+
+/// A secret that came in, and what its text may be.
+#[derive(Debug)]
+pub struct Taken {
+    pub secret: Secret,
+    /// What was pasted along and taken away.
+    pub stripped: Vec<String>,
+    /// In the order of the providers; certain ones first.
+    pub candidates: Vec<(ProviderId, Candidate)>,
+    /// Why it can be no key that a provider made.
+    refused: Option<Refusal>,
+}
+
+impl Taken {
+    /// Checks, offline, that the text may be a key of this provider and, where
+    /// it is known, this kind. A password that a person chose has no form.
+    ///
+    /// # Errors
+    /// Exit 2: what it is, and what is wanted.
+    pub fn fits(&self, provider: ProviderId, kind: Option<Kind>) -> Result<(), Situation> {
+        let refused = match kind {
+            Some(kind) => provider::provider(provider).fits(kind, self.secret.expose()).err(),
+            None if self.candidates.iter().any(|(it, _)| *it == provider) => None,
+            None => Some(self.refused.clone().unwrap_or_else(|| Refusal {
+                what: self.candidates.first().map_or_else(
+                    || format!("no {provider} key"),
+                    |(other, candidate)| format!("a {other} key of kind {}", candidate.kind),
+                ),
+                wanted: format!("a {provider} key"),
+            })),
+        };
+        match refused {
+            None => Ok(()),
+            Some(refusal) => Err(self.refusal(&refusal)),
+        }
+    }
+
+    /// Checks, offline, that the text may be anybody's key.
+    ///
+    /// # Errors
+    /// Exit 2: what it is, and what is wanted.
+    pub fn is_key(&self) -> Result<(), Situation> {
+        match &self.refused {
+            None => Ok(()),
+            Some(refusal) => Err(self.refusal(refusal)),
+        }
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Situation {
+        let shown = |text: &str| self.secret.scrub(text);
+        Situation::new(Exit::Usage, "not-a-key", format!("this is {}", shown(&refusal.what)))
+            .hint(format!("wanted: {}", shown(&refusal.wanted)))
+    }
+}
+
+/// Takes a secret in.
+///
+/// # Errors
+/// Exit 2 when there is nothing, too much, or something that can be no key;
+/// exit 6 when a person would have to be asked and cannot be.
+pub fn take(context: &Context, source: &Source) -> anyhow::Result<Taken> {
+    let pasted = read(context, source)?;
+    let identified = provider::identify(pasted.expose());
+    if !identified.stripped.is_empty() {
+        context
+            .console
+            .note(format!("note: taken away from the pasted text: {}", identified.stripped.join(", ")));
+    }
+    if identified.secret.is_empty() {
+        return Err(Situation::usage(format!("{} is empty", name(source))).into());
+    }
+    if let Some(refusal) = &identified.refused {
+        return Err(Situation::new(
+            crate::exit::Exit::Usage,
+            "not-a-key",
+            format!("this is {}", refusal.what),
+        )
+        .hint(refusal.wanted.clone())
+        .into());
+    }
+    Ok(Taken {
+        secret: identified.secret,
+        stripped: identified.stripped,
+        candidates: identified.candidates,
+        refused: identified.refused,
+    })
+}
+
+fn read(context: &Context, source: &Source) -> anyhow::Result<Secret> {
+    match source {
+        Source::Stdin => bounded(std::io::stdin().lock(), source),
+        Source::Variable(variable) => context.environment.get(variable).map(Secret::new).ok_or_else(|| {
+            Situation::usage(format!("the variable `{}` is not set, or empty", printable(variable, 60)))
+                .into()
+        }),
+        Source::File(path) => {
+            let file = std::fs::File::open(path)
+                .map_err(|error| Situation::usage(format!("cannot read `{}`: {error}", path.display())))?;
+            bounded(file, source)
+        }
+        Source::Prompt(text) => context.console.ask_secret(text).ok_or_else(|| {
+            Situation::human("a person is needed to paste the key")
+                .hint("give it by `--stdin`, `--from-env VAR` or `--from-file PATH`")
+                .into()
+        }),
+    }
+}
+
+fn bounded(reader: impl Read, source: &Source) -> anyhow::Result<Secret> {
+    let mut bytes = Vec::new();
+    reader
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Situation::usage(format!("cannot read {}: {error}", name(source))))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Situation::usage(format!("{} is longer than any key", name(source))).into());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Situation::usage(format!("{} is not text", name(source))).hint("a key is plain ASCII")
+    })?;
+    Ok(Secret::new(text))
+}
+
+fn name(source: &Source) -> String {
+    match source {
+        Source::Stdin => "stdin".to_owned(),
+        Source::Variable(variable) => format!("the variable `{}`", printable(variable, 60)),
+        Source::File(path) => format!("`{}`", path.display()),
+        Source::Prompt(_) => "the input".to_owned(),
+    }
+}

@@ -1,0 +1,115 @@
+//! One key that is in no inventory: validated and forgotten. Needs no store
+//! and writes nothing.
+
+use super::judge::Judged;
+use super::report::{Line, Results};
+use super::{Args, probes};
+use crate::commands::intake;
+use crate::context::Context;
+use crate::exit::{Exit, Situation};
+use crate::key::{Kind, Record, RecordId};
+use crate::provider::{self, Credential, Detection, Unsorted};
+
+/// Refuses the options that describe a key which is in no inventory.
+///
+/// # Errors
+/// Exit 2, naming what is missing.
+pub fn refuse_its_options(args: &Args) -> Result<(), Situation> {
+    let used = [
+        ("--kind", args.kind.is_some()),
+        ("--region", args.region.is_some()),
+        ("--domain", args.domain.is_some()),
+        ("--login", args.login.is_some()),
+    ];
+    match used.iter().find(|(_, used)| *used) {
+        None => Ok(()),
+        Some((name, _)) => Err(Situation::usage(format!("`{name}` describes a key that is in no inventory"))
+            .hint("give that key with `--stdin` or `--from-env VAR`")),
+    }
+}
+
+/// Validates the key that was given.
+///
+/// # Errors
+/// Exit 2 when the text is no key of the provider, or its kind is not clear.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let source = match &args.from_env {
+        Some(name) => intake::Source::Variable(name.clone()),
+        None => intake::Source::Stdin,
+    };
+    let taken = intake::take(context, &source)?;
+    let (provider, kind) = recognise(args, &taken)?;
+    let net = context.net()?;
+    let start = std::time::Instant::now();
+    let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
+    let secret = &taken.secret;
+    let check = |kind| {
+        let credential = Credential { kind, secret, region, domain, login, remote_id: None };
+        (kind, provider.check(&net, &credential))
+    };
+    let likeliest = provider.id().kinds()[0];
+    let (kind, mut judgement) = match kind {
+        Some(kind) => check(kind),
+        None => match provider.detect(&net, &Unsorted { secret, region, domain, login }) {
+            Some(Detection::Is(kind, judgement)) => (kind, judgement),
+            Some(Detection::Unclear(judgement)) => (likeliest, judgement),
+            None => check(likeliest),
+        },
+    };
+    let mut record = Record::new(RecordId::from_random([0; 10]), kind);
+    record.describe_secret(&taken.secret, provider.chosen_by_person(kind));
+    super::judge::judge_alone(&mut judgement, provider.id(), &record, &args.require, context.now());
+    let judged = Judged {
+        key: None,
+        provider: provider.id(),
+        kind,
+        record: Some(&record),
+        dead: super::judge::says_dead(&judgement),
+        judgement,
+        at: Vec::new(),
+        latency_ms: Some(probes::millis(start.elapsed())),
+        checked_at: Some(net.now),
+        changed: None,
+        now: net.now,
+    };
+    let results = Results::new(vec![Line::new(judged, args.expect)], 1, true);
+    let exit = results.exit(args);
+    results.publish(context, args)?;
+    Ok(exit)
+}
+
+/// Returns the provider (said, or recognised) and the kind, as far as the text
+/// tells it.
+fn recognise(
+    args: &Args,
+    taken: &intake::Taken,
+) -> anyhow::Result<(&'static dyn provider::Provider, Option<Kind>)> {
+    let candidates: Vec<_> = taken
+        .candidates
+        .iter()
+        .filter(|(provider, candidate)| {
+            args.provider.is_none_or(|it| it == *provider) && args.kind.is_none_or(|it| it == candidate.kind)
+        })
+        .collect();
+    let provider = match (args.provider, candidates.first()) {
+        (Some(said), _) => said,
+        (None, Some((first, _))) if candidates.iter().all(|(it, _)| it == first) => *first,
+        (None, _) => {
+            return Err(Situation::usage("whose key this is cannot be told")
+                .hint("say it: `--provider`; `keyctl identify` tells what a text may be")
+                .into());
+        }
+    };
+    if let Some(kind) = args.kind
+        && !provider.kinds().contains(&kind)
+    {
+        let known = provider.kinds().iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Situation::usage(format!("{provider} has no `{kind}` keys; it has: {known}")).into());
+    }
+    let kind = args.kind.or_else(|| match candidates.as_slice() {
+        [(_, only)] => Some(only.kind),
+        _ => None,
+    });
+    taken.fits(provider, kind)?;
+    Ok((provider::provider(provider), kind))
+}

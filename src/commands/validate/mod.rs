@@ -1,0 +1,178 @@
+//! `keyctl validate`: prove live what each key is worth. Sends only what the
+//! providers' checks send; changes nothing but this machine's memory.
+//!
+//! `probes` asks the providers, one question per distinct secret; `judge`
+//! makes the verdict of each record and scope of the answers; `report` tells.
+
+mod adhoc;
+mod judge;
+mod probes;
+mod report;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::clock::Span;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::inventory::select::{Filter, Reach};
+use crate::key::kind::fixed_words;
+use crate::key::{Domain, Kind, ProviderId, Region, Selector, Verdict};
+
+/// Arguments of `validate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyctl validate                          every key
+  keyctl validate acme/berlin              the keys effective there
+  keyctl validate mailgun@acme --strict    limited counts as failure (exit 5)
+  keyctl validate --provider mailgun --from-env MAILGUN_API_KEY   a key that is in no inventory
+
+A call to Brevo from a new address may authorise that network or alert the account's owner.")]
+pub struct Args {
+    /// Keys or scopes; an agency means also all below it [default: every key]
+    #[arg(value_name = "KEYREF|SCOPE", add = super::completions::selectors())]
+    selectors: Vec<Selector>,
+    /// Only keys of this provider; with --stdin or --from-env, the provider of that key
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<ProviderId>,
+    /// Permissions each key must be proven to have
+    #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',')]
+    require: Vec<String>,
+    /// Succeed only if each key is proven dead
+    #[arg(long, value_name = "VERDICT")]
+    expect: Option<Expect>,
+    /// Exit 5 when keys are only limited
+    #[arg(long)]
+    strict: bool,
+    /// Verdicts that count as failure; others exit 0 (can be repeated)
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
+    fail_on: Vec<FailOn>,
+    /// Probes at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Reuse a verdict younger than this
+    #[arg(long, value_name = "DURATION")]
+    max_age: Option<Span>,
+    /// Also write a report; PATH - replaces the normal output (can be repeated)
+    #[arg(long, value_name = "FORMAT=PATH")]
+    report: Vec<String>,
+    /// Kind of the key that is in no inventory
+    #[arg(long, value_name = "KIND", help_heading = "One key that is in no inventory")]
+    kind: Option<Kind>,
+    /// Its region
+    #[arg(long, value_name = "REGION", help_heading = "One key that is in no inventory")]
+    region: Option<Region>,
+    /// The domain of a sending key
+    #[arg(long, value_name = "DOMAIN", help_heading = "One key that is in no inventory")]
+    domain: Option<Domain>,
+    /// The login of an SMTP key
+    #[arg(long, value_name = "LOGIN", help_heading = "One key that is in no inventory")]
+    login: Option<String>,
+    /// Read it from stdin
+    #[arg(long, conflicts_with_all = ["from_env", "selectors"], help_heading = "One key that is in no inventory")]
+    stdin: bool,
+    /// Read it from an environment variable
+    #[arg(
+        long,
+        value_name = "VAR",
+        conflicts_with = "selectors",
+        help_heading = "One key that is in no inventory"
+    )]
+    from_env: Option<String>,
+}
+
+/// What `--expect` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    Rejected,
+}
+
+impl Expect {
+    const ALL: [Self; 1] = [Self::Rejected];
+    fn as_str(self) -> &'static str {
+        "rejected"
+    }
+}
+fixed_words!(Expect, "expectation");
+
+/// What `--fail-on` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailOn {
+    Rejected,
+    Unknown,
+    Limited,
+}
+
+impl FailOn {
+    const ALL: [Self; 3] = [Self::Rejected, Self::Unknown, Self::Limited];
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+            Self::Limited => "limited",
+        }
+    }
+}
+fixed_words!(FailOn, "verdict to fail on");
+
+/// Validates the selected keys.
+///
+/// # Errors
+/// Exit 7 when no key could be read, exit 8 when nothing is selected.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    if args.stdin || args.from_env.is_some() {
+        return adhoc::run(&args, context);
+    }
+    adhoc::refuse_its_options(&args)?;
+    let inventory = context.inventory()?;
+    let selected = context.all_selected(&args.selectors)?;
+    let filter = Filter { provider: args.provider, ..Filter::default() };
+    let selection = inventory.select(&selected, Reach::Below, filter)?;
+    for skipped in &selection.skipped {
+        context.console.note(format!("note: {skipped}"));
+    }
+    let interrupted = interruption();
+    let batch = probes::Batch::read(context, inventory, &selection.keys, args.max_age)?;
+    let answers = batch.ask(context, usize::from(args.jobs), &interrupted)?;
+    let judged = judge::Run { context, inventory, args: &args, batch: &batch, answers: &answers }.judge()?;
+    let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
+    let results = report::Results::new(lines, answers.probes, answers.complete);
+    let exit = results.exit(&args);
+    results.publish(context, &args)?;
+    Ok(if answers.complete { exit } else { Exit::Interrupted })
+}
+
+/// Returns a flag that Ctrl-C raises, so that a partial report can be given; a
+/// second Ctrl-C ends the process as always.
+fn interruption() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::SIGINT;
+        let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&flag));
+        let _ = signal_hook::flag::register(SIGINT, Arc::clone(&flag));
+    }
+    flag
+}
+
+fn is_raised(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+/// Returns the exit code of one verdict.
+fn verdict_exit(verdict: Verdict, args: &Args) -> Exit {
+    let exit = match verdict {
+        Verdict::Valid => return Exit::Done,
+        Verdict::Rejected => Exit::Rejected,
+        Verdict::Unknown => Exit::Unknown,
+        Verdict::Limited if args.strict || args.fail_on.contains(&FailOn::Limited) => Exit::Limited,
+        Verdict::Limited => return Exit::Done,
+    };
+    let named = match verdict {
+        Verdict::Rejected => FailOn::Rejected,
+        Verdict::Unknown => FailOn::Unknown,
+        Verdict::Limited | Verdict::Valid => FailOn::Limited,
+    };
+    if args.fail_on.is_empty() || args.fail_on.contains(&named) { exit } else { Exit::Done }
+}

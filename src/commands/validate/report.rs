@@ -1,0 +1,211 @@
+//! What `validate` tells: counts, one line a key, JSON by the contract.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::judge::{At, Judged};
+use super::{Args, verdict_exit};
+use crate::clock::rfc3339;
+use crate::commands::listing::{expires, verdict_cell};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Region, Scope, Verdict};
+use crate::output::{Cell, Page, Report, Table, Tone};
+
+/// One line of the results, its fields in the contract's order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    pub key: Option<KeyRef>,
+    pub provider: ProviderId,
+    pub kind: Kind,
+    pub scope: Option<Scope>,
+    pub verdict: Verdict,
+    pub reason: Option<Reason>,
+    pub reasons: Vec<Reason>,
+    pub causes: Vec<Cause>,
+    pub missing: Vec<String>,
+    pub detail: String,
+    pub hint: Option<String>,
+    pub at: Vec<At>,
+    pub identity: Option<String>,
+    pub role: Option<String>,
+    pub region: Option<Region>,
+    pub fingerprint: Option<Fingerprint>,
+    pub last2: Option<String>,
+    pub created: Option<String>,
+    pub expires: Option<String>,
+    pub age_days: Option<i64>,
+    pub changed: Option<bool>,
+    pub latency_ms: Option<u64>,
+    pub checked_at: Option<String>,
+    /// The verdict that the exit code is made of.
+    #[serde(skip)]
+    pub counts_as: Verdict,
+}
+
+/// How many of which verdict.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Summary {
+    checked: usize,
+    valid: usize,
+    limited: usize,
+    rejected: usize,
+    unknown: usize,
+    probes: usize,
+    complete: bool,
+}
+
+/// All results.
+pub struct Results {
+    pub summary: Summary,
+    pub lines: Vec<Line>,
+}
+
+impl Line {
+    /// Makes a line of a judged record, or of a key that is in no inventory.
+    pub fn new(one: Judged<'_>, expect: Option<super::Expect>) -> Self {
+        let counts_as = one.counts_as(expect);
+        let facts = &one.judgement.facts;
+        let record = one.record;
+        let created = record.and_then(|it| it.created).or(facts.created);
+        let expiry = facts.expires.or_else(|| record.map(|it| it.expires)).unwrap_or_default();
+        Self {
+            key: one.key.cloned(),
+            provider: one.provider,
+            kind: one.kind,
+            scope: one.key.map(|it| it.scope.clone()),
+            verdict: one.judgement.verdict(),
+            reason: one.judgement.reason(),
+            reasons: one.judgement.reasons().to_vec(),
+            causes: one.judgement.causes.clone(),
+            missing: one.judgement.missing.clone(),
+            detail: one.judgement.detail.clone(),
+            hint: one.judgement.hint.clone(),
+            at: one.at,
+            identity: facts.identity.clone().or_else(|| record.and_then(|it| it.identity.clone())),
+            role: facts.role.clone().or_else(|| record.and_then(|it| it.role.clone())),
+            region: facts.region.or_else(|| record.and_then(|it| it.region)),
+            fingerprint: record.and_then(|it| it.fingerprint.clone()),
+            last2: record.and_then(|it| it.last2.clone()),
+            created: created.map(rfc3339),
+            expires: expires(expiry),
+            age_days: created.map(|it| (one.now.as_second() - it.as_second()).div_euclid(86_400)),
+            changed: one.changed,
+            latency_ms: one.latency_ms,
+            checked_at: one.checked_at.map(rfc3339),
+            counts_as,
+        }
+    }
+}
+
+impl Results {
+    pub fn new(lines: Vec<Line>, probes: usize, complete: bool) -> Self {
+        let count = |verdict| lines.iter().filter(|it| it.verdict == verdict).count();
+        let summary = Summary {
+            checked: lines.len(),
+            valid: count(Verdict::Valid),
+            limited: count(Verdict::Limited),
+            rejected: count(Verdict::Rejected),
+            unknown: count(Verdict::Unknown),
+            probes,
+            complete,
+        };
+        Self { summary, lines }
+    }
+
+    /// Returns the code that speaks for all results.
+    pub fn exit(&self, args: &Args) -> Exit {
+        Exit::merge(self.lines.iter().map(|line| verdict_exit(line.counts_as, args)))
+    }
+
+    /// Writes the reports and, unless one took its place, the normal output.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn publish(&self, context: &Context, _args: &Args) -> anyhow::Result<()> {
+        context.console.report(self)?;
+        if !self.summary.complete {
+            context.console.warning("interrupted: these are not all keys");
+        }
+        Ok(())
+    }
+}
+
+impl Report for Results {
+    fn command(&self) -> &'static str {
+        "validate"
+    }
+
+    fn data(&self) -> Value {
+        serde_json::json!({ "summary": self.summary, "results": self.lines })
+    }
+
+    fn rows(&self) -> Option<&'static str> {
+        Some("results")
+    }
+
+    fn human(&self, page: &mut Page) {
+        let mut table = Table::new(&["key", "kind", "verdict", "reason", "role", "took"]);
+        for line in &self.lines {
+            table.row([
+                line.key
+                    .as_ref()
+                    .map_or_else(|| line.provider.as_str().to_owned(), ToString::to_string)
+                    .into(),
+                line.kind.as_str().into(),
+                verdict_cell(Some(line.verdict.as_str())),
+                line.reason.map(|it| it.as_str()).unwrap_or_default().into(),
+                line.role.clone().unwrap_or_default().into(),
+                line.latency_ms.map(|it| Cell::toned(format!("{it} ms"), Tone::Dim)).unwrap_or_default(),
+            ]);
+        }
+        page.table(&table);
+        for line in self.lines.iter().filter(|it| it.verdict != Verdict::Valid) {
+            page.blank();
+            let name =
+                line.key.as_ref().map_or_else(|| line.provider.as_str().to_owned(), ToString::to_string);
+            page.line(Tone::Strong, name);
+            page.paragraph(Tone::Plain, 2, &line.detail);
+            if !line.causes.is_empty() {
+                let causes: Vec<&str> = line.causes.iter().map(|it| it.as_str()).collect();
+                page.paragraph(
+                    Tone::Plain,
+                    2,
+                    &format!("likely causes, likeliest first: {}", causes.join(", ")),
+                );
+            }
+            for at in line.at.iter().filter(|at| at.reason.is_some()) {
+                let domain = at.domain.as_ref().map_or("no domain", |it| it.as_str());
+                let reason = at.reason.map(|it| it.as_str()).unwrap_or_default();
+                page.paragraph(Tone::Plain, 2, &format!("{} ({domain}): {} {reason}", at.scope, at.verdict));
+            }
+            if let Some(hint) = &line.hint {
+                page.paragraph(Tone::Dim, 2, hint);
+            }
+        }
+        self.totals(page);
+    }
+}
+
+impl Results {
+    fn totals(&self, page: &mut Page) {
+        let it = self.summary;
+        if it.checked < 2 {
+            return;
+        }
+        page.blank();
+        let mut parts = vec![format!("{} checked", it.checked)];
+        let counts = [
+            ("valid", it.valid),
+            ("limited", it.limited),
+            ("rejected", it.rejected),
+            ("unknown", it.unknown),
+        ];
+        parts.extend(counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {word}")));
+        let same = it.checked.saturating_sub(it.probes);
+        if same > 0 {
+            parts.push(format!("{} probes", it.probes));
+        }
+        page.line(Tone::Dim, parts.join(", "));
+    }
+}
