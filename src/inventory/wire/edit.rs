@@ -135,7 +135,7 @@ impl<'a> Editor<'a> {
         for (behind, fields) in added {
             let block = shape::item_block(path, fields);
             match behind.and_then(|at| self.layout.block_end(&items[at])) {
-                Some(end) => self.out.insert(end, block),
+                Some(end) => self.out.insert_block(end, block),
                 None => {
                     let first = self.layout.lead(items[0].span().start);
                     self.insert_block_before(first, &block);
@@ -146,7 +146,7 @@ impl<'a> Editor<'a> {
 
     /// Puts a block, which begins with a blank line, before another one.
     pub fn insert_block_before(&mut self, offset: usize, block: &str) {
-        self.out.insert(offset, format!("{}\n", block.trim_start_matches('\n')));
+        self.out.insert_block(offset, format!("{}\n", block.trim_start_matches('\n')));
     }
 
     /// Removes a field or a table with everything below it.
@@ -255,7 +255,7 @@ impl<'a> Editor<'a> {
                 Node::List(_, items) => items.iter().map(|item| shape::item_block(&path, item)).collect(),
                 _ => continue,
             };
-            self.out.insert(self.end_of(spot), block);
+            self.out.insert_block(self.end_of(spot), block);
         }
     }
 
@@ -314,7 +314,7 @@ impl<'a> Editor<'a> {
         let below = spot.table.iter().flat_map(|(_, value)| self.layout.headers(value));
         match below.map(|it| it.span.start).min() {
             Some(first) => self.insert_block_before(self.layout.lead(first), &block),
-            None => self.out.insert(self.layout.text.len(), block),
+            None => self.out.insert_block(self.layout.text.len(), block),
         }
     }
 

@@ -31,6 +31,7 @@ pub fn patch(parsed: &Parsed<'_>, after: &Inventory) -> String {
     patcher.agencies();
     patcher.keys();
     patcher.rotations();
+    patcher.editor.fields(&top, &[], &shape::waivers(&parsed.inventory), &shape::waivers(after));
     patcher.editor.out.apply(parsed.text)
 }
 
@@ -333,7 +334,7 @@ impl<'a> Patcher<'a> {
 
     fn put(&mut self, anchor: &Anchor<'a>, path: &[&str], fields: &Fields) {
         match anchor {
-            Anchor::Behind(offset) => self.editor.out.insert(*offset, shape::block(path, fields)),
+            Anchor::Behind(offset) => self.editor.out.insert_block(*offset, shape::block(path, fields)),
             Anchor::Before(offset) => self.editor.insert_block_before(*offset, &shape::block(path, fields)),
             Anchor::Inline(spot, parent) => {
                 let text =

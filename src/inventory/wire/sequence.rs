@@ -92,10 +92,14 @@ impl Sequence<'_> {
             [one, two, ..] => text[one.end..two.start].matches('\n').count() > 1,
             _ => self.airy,
         };
+        let mut with_comma = None;
         for (behind, new) in &changes.added {
             match behind.and_then(|at| (0..=at).rev().find(|at| kept[*at])) {
                 Some(at) => {
-                    self.ensure_comma(at, out);
+                    if with_comma != Some(at) {
+                        self.ensure_comma(at, out);
+                        with_comma = Some(at);
+                    }
                     let gap = if airy { "\n" } else { "" };
                     out.insert(layout.line_end(self.items[at].end), format!("{gap}{indent}{new},\n"));
                 }
@@ -116,7 +120,7 @@ impl Sequence<'_> {
             .find(|line| !line.is_empty())
             .is_some_and(|line| line.starts_with(','));
         if !has_comma {
-            out.replace(self.items[at].end..self.items[at].end, ",");
+            out.insert(self.items[at].end, ",");
         }
     }
 

@@ -91,6 +91,12 @@ pub fn top(inventory: &Inventory) -> Fields {
     let mut fields = Fields::default();
     fields.text("store", inventory.store.as_deref());
     fields.text("default_scope", inventory.default_scope.as_ref().map(ToString::to_string).as_deref());
+    fields
+}
+
+/// Returns the list at the end of the file.
+pub fn waivers(inventory: &Inventory) -> Fields {
+    let mut fields = Fields::default();
     fields.list("waiver", Layout::Tables, inventory.waivers.iter().map(waiver).collect());
     fields
 }

@@ -5,17 +5,31 @@ use std::ops::Range;
 
 /// Replacements of byte ranges, in the order they were asked for.
 #[derive(Debug, Default)]
-pub struct Splices(Vec<(Range<usize>, String)>);
+pub struct Splices(Vec<(Range<usize>, Order, String)>);
+
+/// What comes first of several at one offset. A line that ends a table's body
+/// must stand before the next table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Insert,
+    Block,
+    Replace,
+}
 
 impl Splices {
     pub fn replace(&mut self, range: Range<usize>, text: impl Into<String>) {
-        self.0.push((range, text.into()));
+        self.0.push((range, Order::Replace, text.into()));
     }
 
     /// Inserts before what stands at `offset`; several inserts at one offset
     /// stay in the order they were asked for.
     pub fn insert(&mut self, offset: usize, text: impl Into<String>) {
-        self.replace(offset..offset, text);
+        self.0.push((offset..offset, Order::Insert, text.into()));
+    }
+
+    /// Inserts a table with its header, behind the lines inserted there.
+    pub fn insert_block(&mut self, offset: usize, text: impl Into<String>) {
+        self.0.push((offset..offset, Order::Block, text.into()));
     }
 
     pub fn delete(&mut self, range: Range<usize>) {
@@ -25,12 +39,12 @@ impl Splices {
     /// Returns the changed text. New lines end as the first line of the text
     /// does; what is appended begins on a line of its own.
     pub fn apply(mut self, text: &str) -> String {
-        self.0.sort_by_key(|(range, _)| (range.start, !range.is_empty()));
-        let added: usize = self.0.iter().map(|(_, new)| new.len()).sum();
+        self.0.sort_by_key(|(range, order, _)| (range.start, *order));
+        let added: usize = self.0.iter().map(|(_, _, new)| new.len()).sum();
         let mut out = String::with_capacity(text.len() + added + 64);
         let newline = newline_of(text);
         let mut done = 0;
-        for (range, new) in self.0 {
+        for (range, _, new) in self.0 {
             if range.start >= done {
                 out.push_str(&text[done..range.start]);
             } else if !range.is_empty() {

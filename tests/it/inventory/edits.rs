@@ -356,7 +356,7 @@ proptest! {
         let desk = Desk::with(&start);
         for edit in &edits {
             let old = desk.text();
-            let new = desk.change(|inventory| drop(edit.make(inventory)));
+            let new = desk.change(|inventory| edit.make(inventory).unwrap_or_default());
             if only_adds(edit) {
                 nothing_foreign_is_lost(&old, &new);
             }
@@ -366,7 +366,7 @@ proptest! {
         }
         // All at once is as good as one by one.
         let at_once = Desk::with(&start);
-        at_once.change(|inventory| edits.iter().for_each(|edit| drop(edit.make(inventory))));
+        at_once.change(|inventory| edits.iter().for_each(|edit| edit.make(inventory).unwrap_or_default()));
         prop_assert!(at_once.file.load().unwrap() == desk.file.load().unwrap());
     }
 
@@ -374,7 +374,7 @@ proptest! {
     fn a_change_and_its_opposite_leave_no_trace_in_the_lines_of_others(edit in edit()) {
         let desk = Desk::with(SAMPLE);
         let before = desk.file.load().unwrap();
-        desk.change(|inventory| drop(edit.make(inventory)));
+        desk.change(|inventory| edit.make(inventory).unwrap_or_default());
         let back = desk.change(|inventory| *inventory = before.clone());
         if only_adds(&edit) {
             nothing_foreign_is_lost(SAMPLE, &back);
