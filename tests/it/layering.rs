@@ -115,6 +115,7 @@ fn only_the_console_prints() {
 /// read when a leak is looked for, so a new one has to be entered here, and
 /// one that went has to be taken out.
 const EXPOSE_CALLS: &[(&str, usize)] = &[
+    ("commands/backup.rs", 1),
     ("commands/intake.rs", 2),
     ("commands/validate/probes.rs", 1),
     ("http/encode.rs", 3),

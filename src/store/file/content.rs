@@ -98,7 +98,11 @@ pub fn open(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Content, Tr
     Ok(Content { entries: wire.secrets.into_iter().map(entry).collect() })
 }
 
-fn decrypt(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+/// Decrypts an age file.
+///
+/// # Errors
+/// What kind of file it is instead.
+pub fn decrypt(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     if !is_age(bytes) {
         return Err(Trouble::NotAge);
     }

@@ -89,7 +89,7 @@ fn parse(
     surroundings: &Surroundings,
 ) -> Result<Vec<x25519::Identity>, StoreError> {
     if content::is_age(bytes) {
-        let plain = unlock(bytes, origin, surroundings)?;
+        let plain = unlock(bytes, &format!("the identity {origin}"), surroundings)?;
         return parse_lines(&plain, origin);
     }
     parse_lines(bytes, origin)
@@ -117,13 +117,21 @@ fn parse_lines(bytes: &[u8], origin: &str) -> Result<Vec<x25519::Identity>, Stor
     Ok(identities)
 }
 
-/// Opens a passphrase-protected identity.
-fn unlock(bytes: &[u8], origin: &str, surroundings: &Surroundings) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+/// Opens what a passphrase protects: an identity, a backup. `what` names it in
+/// messages.
+///
+/// # Errors
+/// [`StoreProblem::Locked`] without the right passphrase.
+pub fn unlock(
+    bytes: &[u8],
+    what: &str,
+    surroundings: &Surroundings,
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     if let Some(file) = &surroundings.passphrase_file {
         let passphrase = read_passphrase(file)?;
-        return open(bytes, &passphrase, origin).map_err(|error| {
+        return open(bytes, &passphrase, what).map_err(|error| {
             if error.problem == StoreProblem::Locked {
-                let message = format!("the passphrase in `{}` does not open {origin}", file.display());
+                let message = format!("the passphrase in `{}` does not open {what}", file.display());
                 return StoreError::new(StoreProblem::Locked, message)
                     .remedy("correct the file that `KEYCTL_PASSPHRASE_FILE` names");
             }
@@ -133,7 +141,7 @@ fn unlock(bytes: &[u8], origin: &str, surroundings: &Surroundings) -> Result<Zer
     let Some(ask) = &surroundings.ask else {
         return Err(StoreError::new(
             StoreProblem::Locked,
-            format!("the identity {origin} is protected by a passphrase and nobody can be asked for it"),
+            format!("{what} is protected by a passphrase and nobody can be asked for it"),
         )
         .remedy(
             "name a file that holds the passphrase with `KEYCTL_PASSPHRASE_FILE`, or run it in a terminal",
@@ -142,48 +150,43 @@ fn unlock(bytes: &[u8], origin: &str, surroundings: &Surroundings) -> Result<Zer
     let mut wrong = None;
     for _ in 0..TRIES {
         let again = if wrong.is_some() { "Wrong passphrase. " } else { "" };
-        let Some(passphrase) = ask(&format!("{again}Passphrase of the identity {origin}")) else {
+        let Some(passphrase) = ask(&format!("{again}Passphrase of {what}")) else {
             break;
         };
-        match open(bytes, &passphrase, origin) {
+        match open(bytes, &passphrase, what) {
             Err(error) if error.problem == StoreProblem::Locked => wrong = Some(error),
             other => return other,
         }
     }
     Err(wrong.unwrap_or_else(|| {
-        StoreError::new(StoreProblem::Locked, format!("no passphrase was given for the identity {origin}"))
-            .remedy(
-                "try again with the passphrase, or name a file that holds it with `KEYCTL_PASSPHRASE_FILE`",
-            )
+        StoreError::new(StoreProblem::Locked, format!("no passphrase was given for {what}")).remedy(
+            "try again with the passphrase, or name a file that holds it with `KEYCTL_PASSPHRASE_FILE`",
+        )
     }))
 }
 
-fn open(bytes: &[u8], passphrase: &Secret, origin: &str) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+fn open(bytes: &[u8], passphrase: &Secret, what: &str) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     use std::io::Read as _;
     let damaged = || {
-        StoreError::new(StoreProblem::Damaged, format!("the identity {origin} is damaged"))
+        StoreError::new(StoreProblem::Damaged, format!("{what} is damaged"))
             .remedy("restore it from a copy; without it the store cannot be opened by you")
     };
-    let trouble = |error: DecryptError| {
-        match error {
+    let trouble = |error: DecryptError| match error {
         DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
-            StoreError::new(StoreProblem::Locked, format!("that is not the passphrase of {origin}"))
+            StoreError::new(StoreProblem::Locked, format!("that is not the passphrase of {what}"))
                 .remedy("try again, or name a file that holds the passphrase with `KEYCTL_PASSPHRASE_FILE`")
         }
         DecryptError::ExcessiveWork { required, .. } => StoreError::new(
             StoreProblem::Unreadable,
-            format!(
-                "the identity {origin} asks for more work (2^{required}) than keyctl does (2^{MAX_WORK_FACTOR})"
-            ),
+            format!("{what} asks for more work (2^{required}) than keyctl does (2^{MAX_WORK_FACTOR})"),
         )
         .remedy("protect the identity again with a lower scrypt work factor"),
         DecryptError::NoMatchingKeys => StoreError::new(
             StoreProblem::Unreadable,
-            format!("{origin} is encrypted to a recipient; an identity can only be protected by a passphrase"),
+            format!("{what} is encrypted to a recipient; an identity can only be protected by a passphrase"),
         )
         .remedy("name the identity itself with `KEYCTL_IDENTITY_FILE`"),
         _ => damaged(),
-    }
     };
     let mut key = scrypt::Identity::new(SecretString::from(passphrase.expose()));
     key.set_max_work_factor(MAX_WORK_FACTOR);
@@ -226,13 +229,19 @@ pub fn create(path: &Path, passphrase: Option<&Secret>) -> Result<Keys, StoreErr
     match passphrase {
         None => disk::create(path, text.as_bytes())?,
         Some(passphrase) => {
-            let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.expose()));
-            recipient.set_work_factor(WORK_FACTOR);
-            let sealed =
-                content::encrypt(text.as_bytes(), std::iter::once(&recipient as &dyn age::Recipient))
-                    .map_err(|error| StoreError::new(StoreProblem::Other, error))?;
-            disk::create(path, &sealed)?;
+            disk::create(path, &lock(text.as_bytes(), passphrase)?)?;
         }
     }
     Ok(Keys { identities: vec![identity], origin: format!("`{}`", path.display()) })
+}
+
+/// Encrypts bytes with a passphrase.
+///
+/// # Errors
+/// Only when memory cannot be written.
+pub fn lock(plain: &[u8], passphrase: &Secret) -> Result<Vec<u8>, StoreError> {
+    let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.expose()));
+    recipient.set_work_factor(WORK_FACTOR);
+    content::encrypt(plain, std::iter::once(&recipient as &dyn age::Recipient))
+        .map_err(|error| StoreError::new(StoreProblem::Other, error))
 }

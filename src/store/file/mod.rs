@@ -10,6 +10,7 @@ mod disk;
 mod identity;
 mod manage;
 mod recipients;
+mod sealed;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use identity::Keys;
 
 pub use manage::{Created, Removed, add_recipient, init, list_recipients, remove_recipient};
 pub use recipients::{Recipient, RecipientError, check as check_recipient};
+pub use sealed::{seal_to, seal_with, unseal};
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
 use crate::key::Secret;
