@@ -9,6 +9,7 @@ mod documents;
 mod inventory;
 mod layering;
 mod sandbox;
+mod scope;
 mod store_command;
 mod stores;
 mod support;

@@ -1,7 +1,9 @@
 //! `keyctl scope`: agencies and locations. `edit` changes them, `tell` lists
-//! and shows, `rename` moves everything that is recorded under a name.
+//! and shows, `rename` moves everything that is recorded under a name, `import`
+//! takes them from the platform.
 
 mod edit;
+mod import;
 mod rename;
 mod tell;
 
@@ -34,6 +36,8 @@ enum Verb {
     Remove(ShowArgs),
     /// Give an agency or a location another name
     Rename(RenameArgs),
+    /// Import an agency's locations from HighLevel or a CSV file
+    Import(import::Args),
 }
 
 /// Arguments of `scope add` and `scope set`.
@@ -100,5 +104,6 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         Verb::Show(args) => tell::show(&args.scope, context),
         Verb::Remove(args) => edit::remove(&args.scope, context),
         Verb::Rename(args) => rename::run(&args.scope, &args.new, context),
+        Verb::Import(args) => import::run(&args, context),
     }
 }
