@@ -25,7 +25,7 @@ pub struct Args {
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-Stands in for Mailgun (US and EU) on the loopback interface: HTTP, SMTP, DNS.
+Stands in for Mailgun (US and EU), Brevo, Klaviyo and HighLevel on the loopback interface: HTTP, SMTP, DNS.
 
 usage: sandbox [--tls] [--latency 50ms] [--write-env FILE] [--seed-demo] [--until-eof] [--run COMMAND ARG…]
 

@@ -10,3 +10,11 @@ pub fn hex(digits: usize) -> String {
 fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system's random source answers");
 }
+
+/// Returns random letters and digits.
+pub fn alphanumeric(length: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut bytes = vec![0u8; length];
+    fill(&mut bytes);
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+}

@@ -20,7 +20,7 @@
 //! DELETE /faults
 //! ```
 //! A fault's `host` is a listener's name (`mailgun-us`, `mailgun-eu`, `mailgun-us-smtp`,
-//! `mailgun-eu-smtp`) or `*`; `after` lets so many matching requests through first; `times` is how
+//! `mailgun-eu-smtp`, `brevo`, `klaviyo`, `highlevel`) or `*`; `after` lets so many matching requests through first; `times` is how
 //! often it strikes (absent: for ever). The first that matches strikes. An action is one of
 //! ```text
 //! {"status": 503, "headers": {}, "body": "…" or {…}, "content_type": "…"}   answers, without processing
@@ -58,7 +58,37 @@
 //!        not_activated_status, sandbox_status, activated, free_plan, key_id_header, legacy_key_id_header,
 //!        list_is_disabled, json_content_type, state_before_fields
 //! ```
-//! Regions are `us` and `eu`; roles `admin basic developer support sending`; kinds `user domain web`;
+//! # Brevo
+//! ```text
+//! POST   /brevo/accounts                    any settings        → {id, organization_id, smtp_login}
+//! PUT    /brevo/accounts/{id}/settings      company, email, activated, plan, credits, no_credit_status, api_blocking,
+//!        smtp_blocking, authorised (addresses), under_validation, delivery_delay_ms, calls_per_hour
+//! POST   /brevo/accounts/{id}/keys          {kind: api|smtp, name?, short?, permissions?: [account senders domains
+//!                                            templates email events]}                  → {id, secret, login}
+//! PUT    /brevo/keys/{key id}               {state?: active|deactivated|deleted, expires_in?}
+//! POST   /brevo/accounts/{id}/domains       {name, authenticated?, verified?, dkim?}   replaces one of that name
+//! POST   /brevo/accounts/{id}/senders       {email, active?}
+//! ```
+//! # Klaviyo
+//! ```text
+//! POST   /klaviyo/accounts                  any settings        → {id}
+//! PUT    /klaviyo/accounts/{id}/settings    organization_name, email, test_account, beta, webhooks, limits
+//! POST   /klaviyo/accounts/{id}/keys        {scopes, name?, older?}                    → {id, secret}
+//! PUT    /klaviyo/keys/{key id}             {disabled?, deleted?, scopes?}
+//! POST   /klaviyo/accounts/{id}/domains     {domain, status: pending|warming|active, published?}
+//! POST   /klaviyo/accounts/{id}/templates   {id?}               → {id}
+//! ```
+//! # HighLevel
+//! ```text
+//! POST   /highlevel/companies                       {name?}     → {id}
+//! PUT    /highlevel/companies/{id}/settings         page_limit, put_loses (fields), tries_mailgun
+//! POST   /highlevel/companies/{id}/locations        any fields  → {id}
+//! POST   /highlevel/companies/{id}/tokens           {level: agency|location, location?, scopes?} → {id, secret}
+//! PUT    /highlevel/tokens/{id}                     {dead?, scopes?}
+//! PUT    /highlevel/locations/{id}                  any fields
+//! DELETE /highlevel/locations/{id}
+//! ```
+//! Mailgun's regions are `us` and `eu`; roles `admin basic developer support sending`; kinds `user domain web`;
 //! states `active unverified disabled`; types `custom sandbox`; `expires_in` is in seconds from now.
 
 use std::net::IpAddr;

@@ -4,17 +4,21 @@
 //! and read back what was asked. It shares no code with `keyctl`: both sides
 //! were written from the vendors' documents, so that one checks the other.
 //!
-//! `args` command line · `vendors` the table · `world` the state · `http`,
+//! `args` command line · `vendors` the table · `contract` what their documents allow · `world` the state · `http`,
 //! `smtp`, `dns`, `tls` the servers · `control` the control API · `faults` what
 //! goes wrong · `record` what happened · one module per vendor
 
 mod args;
+mod brevo;
 mod call;
 mod chance;
+mod contract;
 mod control;
 mod faults;
 mod form;
+mod highlevel;
 mod http;
+mod klaviyo;
 mod mailgun;
 mod moment;
 mod record;
@@ -62,7 +66,8 @@ async fn run(args: Args) -> anyhow::Result<u8> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::Builder::new().prefix("keyctl-sandbox-").tempdir()?;
     let mut world = World::new();
-    let demo = if args.seed_demo { mailgun::demo::seed(&mut world) } else { Exports::new() };
+    let seeds = if args.seed_demo { vendors::SEEDS } else { &[] };
+    let demo: Exports = seeds.iter().flat_map(|seed| seed(&mut world)).collect();
     let shared = Shared::new(world);
     let mut exports = listen(&args, &shared, folder.path()).await?;
     exports.extend(demo);

@@ -4,8 +4,8 @@
 
 use crate::call::{Call, Reply};
 use crate::http::Host;
-use crate::mailgun;
 use crate::world::World;
+use crate::{brevo, highlevel, klaviyo, mailgun};
 
 /// A listener for a vendor's API.
 pub struct Api {
@@ -17,6 +17,9 @@ pub struct Api {
 pub const APIS: &[Api] = &[
     Api { variable: "KEYCTL_MAILGUN_US_URL", host: observed("mailgun-us", mailgun::us) },
     Api { variable: "KEYCTL_MAILGUN_EU_URL", host: observed("mailgun-eu", mailgun::eu) },
+    Api { variable: "KEYCTL_BREVO_URL", host: observed("brevo", brevo::answer) },
+    Api { variable: "KEYCTL_KLAVIYO_URL", host: observed("klaviyo", klaviyo::answer) },
+    Api { variable: "KEYCTL_HIGHLEVEL_URL", host: observed("highlevel", highlevel::answer) },
 ];
 
 /// What answers below `/NAME/` of the control listener.
@@ -28,8 +31,20 @@ pub struct Control {
 }
 
 /// All vendors' controls.
-pub const CONTROLS: &[Control] =
-    &[Control { name: "mailgun", answer: mailgun::control::answer, state: mailgun::control::state }];
+pub const CONTROLS: &[Control] = &[
+    Control { name: "mailgun", answer: mailgun::control::answer, state: mailgun::control::state },
+    Control { name: "brevo", answer: brevo::control::answer, state: brevo::control::state },
+    Control { name: "klaviyo", answer: klaviyo::control::answer, state: klaviyo::control::state },
+    Control { name: "highlevel", answer: highlevel::control::answer, state: highlevel::control::state },
+];
+
+/// Fills a world with what a demonstration needs, and returns the variables
+/// that name its secrets.
+pub type Seed = fn(&mut World) -> Vec<(String, String)>;
+
+/// All vendors' demonstrations.
+pub const SEEDS: &[Seed] =
+    &[mailgun::demo::seed, brevo::demo::seed, klaviyo::demo::seed, highlevel::demo::seed];
 
 const fn observed(name: &'static str, answer: fn(&mut World, &Call) -> Reply) -> Host {
     Host { name, answer, observed: true }

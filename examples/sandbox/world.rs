@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::brevo::Brevo;
 use crate::faults::Faults;
+use crate::highlevel::Highlevel;
+use crate::klaviyo::Klaviyo;
 use crate::mailgun::Mailgun;
 use crate::record::Record;
 
@@ -20,6 +23,9 @@ pub struct World {
     pub faults: Faults,
     pub record: Record,
     pub mailgun: Mailgun,
+    pub brevo: Brevo,
+    pub klaviyo: Klaviyo,
+    pub highlevel: Highlevel,
 }
 
 impl World {
@@ -30,6 +36,9 @@ impl World {
             faults: Faults::default(),
             record: Record::default(),
             mailgun: Mailgun::default(),
+            brevo: Brevo::default(),
+            klaviyo: Klaviyo::default(),
+            highlevel: Highlevel::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 mod backup;
 mod basics;
 mod ci_examples;
+mod contract;
 mod documents;
 mod inventory;
 mod layering;
@@ -15,3 +16,4 @@ mod stores;
 mod support;
 mod tree;
 mod validate;
+mod vendors;

@@ -38,7 +38,7 @@ pub fn snapshot(
     id: &str,
 ) -> Result<Option<LocationSnapshot>, Finding> {
     let reply = ask(net, &wire::location(credential.secret, id))?;
-    if reply.status == 404 && !reply.is_html() {
+    if judge::is_absent(&reply) {
         return Ok(None);
     }
     let one: One = judge::read(&reply, READ)?;

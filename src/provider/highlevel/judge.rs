@@ -18,6 +18,17 @@ pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply, scope: &str) -> Resul
         .map_err(|_| unexpected(&HOST, reply, "the body is not what was asked for"))
 }
 
+/// Returns whether a reply says that there is no such location. Its document
+/// has no 404, so the message of a 400 or 422 counts as well.
+pub fn is_absent(reply: &Reply) -> bool {
+    let said = || serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default().words().to_lowercase();
+    match reply.status {
+        404 => !reply.is_html(),
+        400 | 422 => said().contains("not found"),
+        _ => false,
+    }
+}
+
 /// Returns what speaks against the call; `None`: it succeeded. `scope`: what
 /// the call needs.
 pub fn refusal(reply: &Reply, scope: &str) -> Option<Finding> {

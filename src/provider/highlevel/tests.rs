@@ -153,6 +153,7 @@ fn a_change_that_touches_another_field_is_seen() {
         ("GET /locations/ve9EPM428h8vShlRW1KT", json(200, ONE)),
         ("GET /locations/ve9EPM428h8vShlRW1KT", json(200, &after)),
         ("GET /locations/gone", json(404, r#"{"message":"x"}"#)),
+        ("GET /locations/gone", json(400, r#"{"message":"Location with id gone not found"}"#)),
         ("GET /locations/other", json(200, ONE)),
     ]);
     let read = |id: &str| Locations::read(&Highlevel, &script.net(), &credential, id);
@@ -161,6 +162,7 @@ fn a_change_that_touches_another_field_is_seen() {
     let changed: Vec<String> = before.changes(&later).into_iter().map(|it| it.field).collect();
     assert_eq!(changed, ["/business/email", "/social"]);
     assert!(before.changes(&before).is_empty());
+    assert_eq!(read("gone"), Ok(None));
     assert_eq!(read("gone"), Ok(None));
     assert!(read("other").is_err());
 }
