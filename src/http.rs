@@ -2,6 +2,7 @@
 //! redirects, https or loopback, redaction. What a request means, and what a
 //! reply proves, is the providers' business.
 
+mod budget;
 mod client;
 mod encode;
 mod origin;
@@ -69,7 +70,7 @@ pub enum Auth<'a> {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Body {
     None,
     /// `application/x-www-form-urlencoded`
@@ -77,6 +78,27 @@ pub enum Body {
     /// `multipart/form-data`; an empty list is a valid empty form.
     Multipart(Vec<(&'static str, String)>),
     Json(serde_json::Value),
+}
+
+/// Shows the kind of body only: a new password or a pushed key may be in it.
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Form(_) => "Form(***)",
+            Self::Multipart(_) => "Multipart(***)",
+            Self::Json(_) => "Json(***)",
+        })
+    }
+}
+
+/// A limit the vendor publishes: `burst` calls at once, then one `every` so
+/// often, counted per bucket (an account and a class of paths).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    pub bucket: String,
+    pub every: Duration,
+    pub burst: u32,
 }
 
 /// One request, as data.
@@ -91,6 +113,8 @@ pub struct Request<'a> {
     pub headers: Vec<(&'static str, String)>,
     pub body: Body,
     pub effect: Effect,
+    /// `None`: no limit is known that a run could reach.
+    pub pace: Option<Pace>,
 }
 
 impl<'a> Request<'a> {
@@ -105,6 +129,7 @@ impl<'a> Request<'a> {
             headers: Vec::new(),
             body: Body::None,
             effect: Effect::Reads,
+            pace: None,
         }
     }
 
@@ -122,6 +147,12 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
+        self
+    }
+
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
         self
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::blocking;
 
+use super::budget::Budget;
 use super::origin::{Origin, Place};
 use super::{Auth, Effect, Failure, FailureKind, Http, Method, Reply, Request, encode, pace};
 use crate::checkpoint;
@@ -53,6 +54,7 @@ impl Settings {
 pub struct Client {
     settings: Settings,
     started: Instant,
+    budget: Budget,
     plain: OnceLock<Result<blocking::Client, Failure>>,
     loopback: OnceLock<Result<blocking::Client, Failure>>,
     world: OnceLock<Result<blocking::Client, Failure>>,
@@ -69,6 +71,7 @@ impl Client {
         Self {
             settings,
             started: Instant::now(),
+            budget: Budget::default(),
             plain: OnceLock::new(),
             loopback: OnceLock::new(),
             world: OnceLock::new(),
@@ -242,6 +245,11 @@ impl Http for Client {
         let mut repeats = 0;
         let mut reconnected = false;
         loop {
+            // What the vendor would say to a call beyond its limit, without the call.
+            let Some(wait) = self.budget.take(request, Instant::now(), deadline) else {
+                return Ok(Reply { status: 429, ..Reply::default() });
+            };
+            thread::sleep(wait);
             if mutates {
                 checkpoint::pass("request");
             }

@@ -3,12 +3,13 @@
 //! its 2026 SDK, which differ in places; fields are optional where they may.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::{DnsRecord, DnsState, DomainType, RecordRole, SendingDomain};
-use crate::http::{Auth, Body, Host, Method, Request, segment};
+use crate::http::{Auth, Body, Host, Method, Pace, Request, segment};
 use crate::key::{Domain, ProviderId, Secret};
 use crate::smtp::{Message, Relay};
 
@@ -24,8 +25,15 @@ fn auth(secret: &Secret) -> Auth<'_> {
     Auth::Header { name: "api-key", prefix: "", secret }
 }
 
+/// All but the sending of mail share 100 calls an hour of the account
+/// (developers.brevo.com, API limits); which account a key is of, only Brevo
+/// knows.
+fn slow(secret: &Secret) -> Pace {
+    Pace { bucket: secret.fingerprint().to_string(), every: Duration::from_secs(36), burst: 100 }
+}
+
 pub fn get<'a>(secret: &'a Secret, path: impl Into<String>) -> Request<'a> {
-    Request::get(&HOST, path, auth(secret)).header("accept", "application/json")
+    Request::get(&HOST, path, auth(secret)).header("accept", "application/json").paced(slow(secret))
 }
 
 pub fn account(secret: &Secret) -> Request<'_> {

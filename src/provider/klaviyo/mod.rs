@@ -82,7 +82,7 @@ impl Provider for Klaviyo {
     }
 
     fn embedded_id(&self, secret: &Secret) -> Option<String> {
-        company(secret.expose()).map(str::to_owned)
+        company(secret)
     }
 
     fn domains(&self) -> Option<&dyn DomainList> {
@@ -139,10 +139,11 @@ fn own<'l>(listed: &'l [RemoteKey], secret: &Secret) -> Option<&'l RemoteKey> {
 }
 
 /// Returns the company id inside a key of the newer form.
-fn company(text: &str) -> Option<&str> {
-    let (company, random) = text.strip_prefix(PREFIX)?.split_once('_')?;
+fn company(secret: &Secret) -> Option<String> {
+    let (company, random) = secret.expose().strip_prefix(PREFIX)?.split_once('_')?;
     let word = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
-    (company.len() == COMPANY && random.len() >= RANDOM && word(company) && word(random)).then_some(company)
+    (company.len() == COMPANY && random.len() >= RANDOM && word(company) && word(random))
+        .then(|| company.to_owned())
 }
 
 fn recognise(text: &str) -> Recognition {

@@ -1,13 +1,15 @@
 //! Klaviyo's API as far as it is used: requests and the shapes of replies
 //! (klaviyo/openapi f0a30ba: stable 2026-07-15, beta 2026-07-15.pre).
 
+use std::time::Duration;
+
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::scopes::Probe;
 use crate::domain::{DnsRecord, DnsState, DomainType, RecordRole, SendingDomain};
-use crate::http::{Auth, Body, Host, Method, Request, segment};
+use crate::http::{Auth, Body, Host, Method, Pace, Request, segment};
 use crate::key::{Domain, Kind, ProviderId, Secret};
 use crate::provider::RemoteKey;
 
@@ -28,8 +30,28 @@ fn auth(secret: &Secret) -> Auth<'_> {
     Auth::Header { name: "authorization", prefix: "Klaviyo-API-Key ", secret }
 }
 
+/// The endpoints of class XS: one call a second and 15 a minute per account.
+const TIGHT: [&str; 5] =
+    ["/api/accounts", "/api/api-keys", "/api/sending-domains", "/api/web-feeds", "/api/webhooks"];
+
+/// Adds the pace of class XS. The 15 a minute are left to `Retry-After`.
+fn paced<'a>(secret: &Secret, request: Request<'a>) -> Request<'a> {
+    match TIGHT.iter().find(|path| request.path.starts_with(**path)) {
+        Some(path) => {
+            let account = super::company(secret).unwrap_or_else(|| secret.fingerprint().to_string());
+            request.paced(Pace {
+                bucket: format!("{account} {path}"),
+                every: Duration::from_millis(1_100),
+                burst: 1,
+            })
+        }
+        None => request,
+    }
+}
+
 pub fn get<'a>(secret: &'a Secret, path: impl Into<String>, revision: &'static str) -> Request<'a> {
-    Request::get(&HOST, path, auth(secret)).header("accept", JSON_API).header("revision", revision)
+    let request = Request::get(&HOST, path, auth(secret)).header("accept", JSON_API);
+    paced(secret, request.header("revision", revision))
 }
 
 fn change<'a>(
@@ -38,9 +60,8 @@ fn change<'a>(
     path: impl Into<String>,
     body: serde_json::Value,
 ) -> Request<'a> {
-    Request::change(method, &HOST, path, auth(secret), Body::Json(body))
-        .header("accept", JSON_API)
-        .header("content-type", JSON_API)
+    let request = Request::change(method, &HOST, path, auth(secret), Body::Json(body));
+    paced(secret, request.header("accept", JSON_API).header("content-type", JSON_API))
 }
 
 /// Who the account is. A key without `accounts:read` gets 403, and that is an
