@@ -49,7 +49,7 @@ mod tests {
         let budget = Budget::default();
         let now = Instant::now();
         let late = now + Duration::from_secs(60);
-        let mut wait = |bucket: &str| budget.take(&request(bucket, 1), now, late).unwrap().as_secs();
+        let wait = |bucket: &str| budget.take(&request(bucket, 1), now, late).unwrap().as_secs();
         assert_eq!([wait("a"), wait("a"), wait("b"), wait("a")], [0, 1, 0, 2]);
     }
 

@@ -26,10 +26,9 @@ impl Permissions for Klaviyo {
         } else {
             wanted.iter().map(|it| scopes::normalise(it).unwrap_or_else(|_| it.clone())).collect()
         };
-        if wanted.len() > FEW || wanted.iter().any(|it| reader(it).is_none()) {
-            if let Some(states) = listed(net, credential, &wanted) {
-                return Ok(states);
-            }
+        let list_first = wanted.len() > FEW || wanted.iter().any(|it| reader(it).is_none());
+        if list_first && let Some(states) = listed(net, credential, &wanted) {
+            return Ok(states);
         }
         Probing { net, credential, probe_write, accepted: false, states: Vec::new() }.run(&wanted)
     }
