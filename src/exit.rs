@@ -19,25 +19,40 @@ use std::fmt;
 
 /// An exit code of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Rejected = 3,
-    Unknown = 4,
-    Limited = 5,
-    Human = 6,
-    Store = 7,
-    Missing = 8,
-    Refused = 9,
-    WrongProgram = 64,
-    Interrupted = 130,
+    Done,
+    Failed,
+    Usage,
+    Rejected,
+    Unknown,
+    Limited,
+    Human,
+    Store,
+    Missing,
+    Refused,
+    WrongProgram,
+    Interrupted,
+    /// Of a program that ran in this one's place, or could not: 126, 127.
+    Child(u8),
 }
 
 impl Exit {
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Rejected => 3,
+            Self::Unknown => 4,
+            Self::Limited => 5,
+            Self::Human => 6,
+            Self::Store => 7,
+            Self::Missing => 8,
+            Self::Refused => 9,
+            Self::WrongProgram => 64,
+            Self::Interrupted => 130,
+            Self::Child(code) => code,
+        }
     }
 
     /// Returns the code that speaks for several results: 1, 2, 7, 3, 4, 6, 5, 0

@@ -15,6 +15,7 @@ pub mod domains;
 pub mod enable;
 pub mod export;
 pub mod get;
+mod handing;
 pub mod help;
 pub mod identify;
 mod intake;

@@ -2,6 +2,7 @@
 //! made when first needed. Nobody else asks for the time or reads the
 //! environment.
 
+mod endpoints;
 pub mod env;
 mod secrets;
 
@@ -201,21 +202,14 @@ impl Context {
     fn open_network(&self) -> anyhow::Result<Network> {
         let mut origins = BTreeMap::new();
         let mut relays = BTreeMap::new();
-        let mut said = Vec::new();
         for provider in provider::TABLE {
             for host in provider.hosts() {
-                if let Some(text) = self.environment.get(host.variable) {
-                    let origin = http::Origin::parse(&text)
-                        .map_err(|why| Situation::usage(format!("{} is unusable: {why}", host.variable)))?;
-                    said.push(format!("{}={}", host.variable, origin.as_str()));
+                if let Some(origin) = self.other_origin(host)? {
                     origins.insert(host.variable, origin);
                 }
             }
             for relay in provider.relays() {
-                if let Some(text) = self.environment.get(relay.variable) {
-                    let target = host_and_port(&text)
-                        .ok_or_else(|| Situation::usage(format!("{} is no HOST:PORT", relay.variable)))?;
-                    said.push(format!("{}={text}", relay.variable));
+                if let Some(target) = self.other_relay(relay)? {
                     relays.insert(relay.variable, target);
                 }
             }
@@ -226,9 +220,7 @@ impl Context {
                 Situation::usage(format!("KEYCTL_CA_FILE: cannot read `{}`: {error}", path.display()))
             })?],
         };
-        if !said.is_empty() {
-            self.console.note(format!("note: not the vendor's own hosts: {}", said.join(" ")));
-        }
+        self.say_overrides(origins.keys().chain(relays.keys()).copied());
         Ok(Network {
             client: http::Client::new(http::Settings {
                 overrides: origins,
@@ -242,14 +234,6 @@ impl Context {
             speaker: smtp::Speaker::new(smtp::Settings { overrides: relays, extra_roots: roots }),
         })
     }
-}
-
-/// Reads `HOST:PORT`, also with an IPv6 host in brackets.
-fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let plain = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
-    plain.then_some((host.to_owned(), port.parse().ok().filter(|port| *port > 0)?))
 }
 
 /// Returns where the inventory is when no flag says so.

@@ -6,6 +6,7 @@
 
 mod allowlist;
 pub mod brevo;
+mod credential;
 mod finding;
 pub mod highlevel;
 pub mod klaviyo;
@@ -18,6 +19,7 @@ mod tests;
 mod trouble;
 
 pub use allowlist::{Allowlist, AllowlistEntry};
+pub use credential::Credential;
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Identified, Unwrapped, identify, unwrap};
 pub use permissions::{PermissionState, Permissions};
@@ -50,17 +52,6 @@ impl Net<'_> {
     pub fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
         self.http.send(request, self.deadline)
     }
-}
-
-/// A secret and what is recorded of it: enough to use it.
-#[derive(Debug, Clone, Copy)]
-pub struct Credential<'a> {
-    pub kind: Kind,
-    pub secret: &'a Secret,
-    pub region: Option<Region>,
-    pub domain: Option<&'a Domain>,
-    pub login: Option<&'a str>,
-    pub remote_id: Option<&'a str>,
 }
 
 /// A kind a pasted text may be.

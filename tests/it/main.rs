@@ -7,6 +7,7 @@ mod basics;
 mod ci_examples;
 mod contract;
 mod documents;
+mod handing;
 mod inventory;
 mod layering;
 mod sandbox;

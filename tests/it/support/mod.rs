@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "each subject uses some of it")]
 pub mod sandbox;
 pub mod session;
+#[allow(dead_code, reason = "each subject uses some of it")]
+pub mod terminal;
 
 pub mod world;
 

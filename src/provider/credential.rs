@@ -1,0 +1,28 @@
+//! A secret in use: with what is recorded of it.
+
+use crate::key::{Domain, Kind, Record, Region, Secret};
+
+/// A secret and what is recorded of it: enough to use it.
+#[derive(Debug, Clone, Copy)]
+pub struct Credential<'a> {
+    pub kind: Kind,
+    pub secret: &'a Secret,
+    pub region: Option<Region>,
+    pub domain: Option<&'a Domain>,
+    pub login: Option<&'a str>,
+    pub remote_id: Option<&'a str>,
+}
+
+impl<'a> Credential<'a> {
+    /// Returns a secret with what its record says of it.
+    pub fn of(record: &'a Record, secret: &'a Secret) -> Self {
+        Self {
+            kind: record.kind,
+            secret,
+            region: record.region,
+            domain: record.domain.as_ref(),
+            login: record.login.as_deref(),
+            remote_id: record.remote_id.as_deref(),
+        }
+    }
+}
