@@ -8,7 +8,12 @@
 mod account;
 mod answer;
 mod console;
+mod domains;
+mod keys;
 mod listing;
+mod lists;
+mod logs;
+mod mail;
 mod relay;
 mod request;
 mod sending;
@@ -18,8 +23,8 @@ mod wire;
 use std::thread;
 
 use super::{
-    ConsoleAsk, ConsoleTask, Credential, Detection, Guide, Handout, HandoutAsk, Net, Provider, Recognition,
-    Refusal, Unsorted,
+    Allowlist, ConsoleAsk, ConsoleTask, Credential, Detection, DomainList, Guide, Handout, HandoutAsk,
+    Inbound, KeyAdmin, Net, Provider, Recognition, Refusal, TestMail, Unsorted,
 };
 use crate::http::Host;
 use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
@@ -120,6 +125,26 @@ impl Provider for Mailgun {
 
     fn embedded_id(&self, secret: &Secret) -> Option<String> {
         shape::embedded_id(secret)
+    }
+
+    fn domains(&self) -> Option<&dyn DomainList> {
+        Some(self)
+    }
+
+    fn test_mail(&self) -> Option<&dyn TestMail> {
+        Some(self)
+    }
+
+    fn keys(&self) -> Option<&dyn KeyAdmin> {
+        Some(self)
+    }
+
+    fn allowlist(&self) -> Option<&dyn Allowlist> {
+        Some(self)
+    }
+
+    fn inbound(&self) -> Option<&dyn Inbound> {
+        Some(self)
     }
 }
 

@@ -1,0 +1,129 @@
+//! Sends a test mail by API or relay.
+
+use super::answer::{Answer, sort};
+use super::listing::trouble_of;
+use super::relay::{relay, trouble};
+use super::sending::{Says, meaning};
+use super::{Mailgun, logs, request, wire};
+use crate::key::{Domain, Reason, Region};
+use crate::provider::{Credential, Delivery, Fate, MailEvent, Net, Sent, TestMail, Trouble};
+use crate::smtp::Message;
+
+/// Test mode by relay (documentation: sending by SMTP).
+const DROP: &str = "X-Mailgun-Drop-Message";
+
+impl TestMail for Mailgun {
+    fn send(
+        &self,
+        net: &Net<'_>,
+        credential: &Credential<'_>,
+        message: &Message,
+        domain: &Domain,
+        delivery: Delivery,
+    ) -> Result<Sent, Trouble> {
+        let first = credential.region.unwrap_or(Region::Us);
+        let answer = post(net, credential, message, domain, delivery, first);
+        // The domain may be in the other region; a refusal sent nothing.
+        let (answer, refused) = match answer {
+            Answer::Refused(text) | Answer::Missing(text) => {
+                (post(net, credential, message, domain, delivery, first.other()), Some(text))
+            }
+            answer => (answer, None),
+        };
+        match (&answer, refused) {
+            (Answer::Json(json), _) => Ok(Sent {
+                message_id: wire::text(json, "id"),
+                detail: wire::text(json, "message").unwrap_or_else(|| "taken".to_owned()),
+                at: net.now,
+            }),
+            (Answer::Refused(_) | Answer::Missing(_), Some(text)) => Err(Trouble::new(
+                Reason::Unauthorized,
+                format!("both regions refused the key for {domain} ({text})"),
+            )
+            .with_hint(format!(
+                "check the key with `keyctl validate`, and whether {domain} is in its account"
+            ))),
+            _ => Err(refusal(answer)),
+        }
+    }
+
+    fn relay(
+        &self,
+        net: &Net<'_>,
+        credential: &Credential<'_>,
+        message: &Message,
+        delivery: Delivery,
+    ) -> Result<Sent, Trouble> {
+        let login = credential.login.ok_or_else(|| {
+            Trouble::new(Reason::PermissionNotCheckable, "the relay needs a login, and none is recorded")
+                .with_hint("record it: `keyctl set KEYREF --login LOGIN`")
+        })?;
+        let mut message = message.clone();
+        if delivery == Delivery::TestMode {
+            message.headers.push((DROP, "yes".to_owned()));
+        }
+        let relay = relay(credential.region.unwrap_or(Region::Us));
+        let taken = net
+            .smtp
+            .send(relay, login, credential.secret, &message, net.deadline)
+            .map_err(|failure| trouble(&failure, relay))?;
+        Ok(Sent { message_id: taken.message_id, detail: taken.reply, at: net.now })
+    }
+
+    fn follow(
+        &self,
+        net: &Net<'_>,
+        reader: &Credential<'_>,
+        sent: &Sent,
+        domain: &Domain,
+        region: Option<Region>,
+    ) -> Result<(Fate, Vec<MailEvent>), Trouble> {
+        logs::follow(net, reader, sent, domain, region)
+    }
+}
+
+fn post(
+    net: &Net<'_>,
+    credential: &Credential<'_>,
+    message: &Message,
+    domain: &Domain,
+    delivery: Delivery,
+    region: Region,
+) -> Answer {
+    let mut fields = vec![
+        ("from", message.from.clone()),
+        ("to", message.to.clone()),
+        ("subject", message.subject.clone()),
+        ("text", message.text.clone()),
+    ];
+    if delivery == Delivery::TestMode {
+        fields.push(("o:testmode", "yes".to_owned()));
+    }
+    let request = request::message(region, credential.secret, domain, fields);
+    sort(request.host, &net.send(&request))
+}
+
+fn refusal(answer: Answer) -> Trouble {
+    let said = match &answer {
+        Answer::Bad(_) | Answer::Denied(_) => meaning(&answer),
+        _ => Says::Nothing(answer.clone()),
+    };
+    match (said, &answer) {
+        (Says::But(reason, text), _) => {
+            let trouble = Trouble::new(reason, format!("Mailgun did not take the message: {text}"));
+            match reason {
+                Reason::SandboxDomain | Reason::AccountNotActivated => trouble.with_hint(
+                    "add the recipient to the authorized recipients in Mailgun's console, or use a verified domain",
+                ),
+                Reason::DomainNotVerified => {
+                    trouble.with_hint("`keyctl domains --explain DOMAIN` names the DNS records that are missing")
+                }
+                _ => trouble,
+            }
+        }
+        (_, Answer::Bad(text)) => {
+            Trouble::new(Reason::UnexpectedResponse, format!("Mailgun did not take the message: {text}"))
+        }
+        _ => trouble_of(answer, "sending the message"),
+    }
+}
