@@ -212,8 +212,14 @@ impl Operation {
     fn form_value(&self, body: &Body, fields: &[(String, String)]) -> Value {
         let mut object = Map::new();
         for (name, text) in fields {
-            let text = Value::from(text.clone());
-            if body.schema["properties"][name]["type"] == "array" {
+            let declared = &body.schema["properties"][name]["type"];
+            // A form has texts only; numbers and truths are written out in them.
+            let typed = matches!(declared.as_str(), Some("integer" | "number" | "boolean"));
+            let text = match serde_json::from_str::<Value>(text) {
+                Ok(value) if typed => value,
+                _ => Value::from(text.clone()),
+            };
+            if declared == "array" {
                 let list = object.entry(name.clone()).or_insert_with(|| Value::Array(Vec::new()));
                 if let Value::Array(list) = list {
                     list.push(text);

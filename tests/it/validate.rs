@@ -102,7 +102,7 @@ fn a_blocked_address_is_not_a_dead_key() {
     let mut scene = Scene::new();
     let key = scene.sandbox.mailgun_key(&scene.account, "admin");
     scene.sandbox.control(
-        "POST",
+        "PUT",
         &format!("/mailgun/accounts/{}/allowlist", scene.account),
         json!({"address": "127.0.0.1"}),
     );

@@ -10,6 +10,7 @@ use keyctl::provider::{Credential, Delivery, Family, Fate, MailgunPush, Net, Pro
 use keyctl::smtp::{Accepted, Message, Relay, Smtp, SmtpFailure};
 use serde_json::{Value, json};
 
+use crate::support::World;
 use crate::support::sandbox::Sandbox;
 
 /// No relay is asked in these tests.
@@ -267,6 +268,36 @@ fn klaviyos_keys_are_switched_and_domains_listed() {
     desk.change(&format!("/klaviyo/accounts/{account}/settings"), json!({"beta": false}));
     let refused = keys.list(&desk.net(), &manager, &family).unwrap_err();
     assert!(refused.detail.contains("beta"), "{}", refused.detail);
+}
+
+#[test]
+fn validate_proves_recorded_and_required_scopes_of_klaviyo_keys() {
+    let desk = Desk::of(ProviderId::Klaviyo);
+    let (_, made) = klaviyo_key(&desk, &["profiles:read"]);
+    let key = secret(&made);
+    let mut world = World::bare().with("KEYCTL_STORE", "env");
+    world.join(&desk.sandbox.env());
+    world.set(&keyctl::store::env::variable(&"klaviyo@acme".parse().unwrap()), key.expose());
+    let inventory = |permissions: &str| {
+        world.write_inventory(&format!(
+            "version = 1\n\n[key.\"klaviyo@acme\"]\nid = \"ktest0aaaa\"\nkind = \"private\"\ncurrent = 1\n\
+             highest = 1\nfingerprint = \"{}\"\npermissions = [{permissions}]\n",
+            key.fingerprint()
+        ));
+    };
+    inventory("\"profiles:read\"");
+    let validate = |arguments: &[&str], code| {
+        let data = world.data(&[&["validate", "--strict"], arguments].concat(), code);
+        let result = &data["results"][0];
+        (result["verdict"].clone(), result["reasons"].clone(), result["missing"].clone())
+    };
+    assert_eq!(validate(&[], 0), (json!("valid"), json!([]), json!([])));
+    let lacks = (json!("limited"), json!(["permission-missing"]), json!(["lists:read"]));
+    assert_eq!(validate(&["--require", "list:read"], 5), lacks);
+    let unclear = (json!("unknown"), json!(["permission-not-checkable"]), json!([]));
+    assert_eq!(validate(&["--require", "lists:write"], 4), unclear);
+    inventory("\"profiles:read\", \"lists:read\"");
+    assert_eq!(validate(&[], 5), lacks);
 }
 
 #[test]

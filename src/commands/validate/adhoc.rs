@@ -56,6 +56,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             None => check(likeliest),
         },
     };
+    let credential = Credential { kind, secret, region, domain, login, remote_id: None };
+    provider::prove(provider, &net, &credential, &args.require, &mut judgement);
     let mut record = Record::new(RecordId::from_random([0; 10]), kind);
     record.describe_secret(&taken.secret, provider.chosen_by_person(kind));
     super::judge::judge_alone(&mut judgement, provider.id(), &record, &args.require, context.now());

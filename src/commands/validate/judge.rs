@@ -278,10 +278,7 @@ fn judge_permissions(judgement: &mut Judgement, provider: ProviderId, record: &R
     let told =
         judgement.facts.permissions.clone().or_else(|| judgement.facts.role.clone().map(|it| vec![it]));
     let Some(told) = told else {
-        if !required.is_empty() {
-            judgement.add(Reason::PermissionNotCheckable);
-            judgement.hint = Some("`keyctl permissions` tells what can be found out".into());
-        }
+        judge_single(judgement, &needed, required.len());
         return;
     };
     for name in needed {
@@ -289,6 +286,30 @@ fn judge_permissions(judgement: &mut Judgement, provider: ProviderId, record: &R
             judgement.missing.push(name);
         }
     }
+    tell_missing(judgement);
+}
+
+/// Judges by single proofs; the first `required` names must be proven.
+fn judge_single(judgement: &mut Judgement, needed: &[String], required: usize) {
+    let proven = |name: &String| {
+        let found = judgement.facts.proven.iter().find(|(it, _)| it == name);
+        found.and_then(|(_, granted)| *granted)
+    };
+    let missing: Vec<String> = needed.iter().filter(|it| proven(it) == Some(false)).cloned().collect();
+    let unclear = needed.iter().take(required).any(|it| proven(it).is_none());
+    for name in missing {
+        if !judgement.missing.contains(&name) {
+            judgement.missing.push(name);
+        }
+    }
+    tell_missing(judgement);
+    if unclear {
+        judgement.add(Reason::PermissionNotCheckable);
+        judgement.hint = Some("`keyctl permissions` tells what can be found out".into());
+    }
+}
+
+fn tell_missing(judgement: &mut Judgement) {
     if !judgement.missing.is_empty() {
         judgement.add(Reason::PermissionMissing);
         judgement.detail = format!("{}; it lacks {}", judgement.detail, judgement.missing.join(", "));

@@ -134,7 +134,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let interrupted = interruption();
     let batch = probes::Batch::read(context, inventory, &selection.keys, args.max_age)?;
-    let answers = batch.ask(context, usize::from(args.jobs), &interrupted)?;
+    let answers = batch.ask(context, usize::from(args.jobs), &args.require, &interrupted)?;
     let judged = judge::Run { context, inventory, args: &args, batch: &batch, answers: &answers }.judge()?;
     let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
     let results = report::Results::new(lines, answers.probes, answers.complete);

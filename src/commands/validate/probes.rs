@@ -140,7 +140,13 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// When the network cannot be set up (a bad variable).
-    pub fn ask(&self, context: &Context, jobs: usize, interrupted: &AtomicBool) -> anyhow::Result<Answers> {
+    pub fn ask(
+        &self,
+        context: &Context,
+        jobs: usize,
+        required: &[String],
+        interrupted: &AtomicBool,
+    ) -> anyhow::Result<Answers> {
         let total = self.probes.len();
         let slots: Mutex<Vec<Option<Answer>>> = Mutex::new(vec![None; total]);
         let next = AtomicUsize::new(0);
@@ -158,7 +164,8 @@ impl<'a> Batch<'a> {
                             // One probe has the whole command's time; of many, each has its own.
                             let deadline =
                                 if total == 1 { network.deadline } else { Instant::now() + timeout };
-                            let answer = probe.check(provider::Net { deadline, ..network });
+                            let needed = self.needed(n, required);
+                            let answer = probe.check(provider::Net { deadline, ..network }, &needed);
                             if let Ok(mut slots) = slots.lock() {
                                 slots[n] = Some(answer);
                             }
@@ -172,10 +179,18 @@ impl<'a> Batch<'a> {
         let probes = answers.iter().flatten().count();
         Ok(Answers { complete: probes == total, probes, answers })
     }
+
+    /// Returns the permissions that the records behind the n-th probe, and the
+    /// caller, want to see proven.
+    fn needed(&self, n: usize, required: &[String]) -> Vec<String> {
+        let asked = self.records.iter().filter(|(_, _, ask)| matches!(ask, Ask::Probe(it) if *it == n));
+        let recorded = asked.flat_map(|(_, record, _)| &record.permissions);
+        required.iter().chain(recorded).cloned().collect()
+    }
 }
 
 impl Probe<'_> {
-    fn check(&self, net: provider::Net<'_>) -> Answer {
+    fn check(&self, net: provider::Net<'_>, needed: &[String]) -> Answer {
         let credential = Credential {
             kind: self.record.kind,
             secret: &self.secret,
@@ -185,7 +200,9 @@ impl Probe<'_> {
             remote_id: self.record.remote_id.as_deref(),
         };
         let start = Instant::now();
-        let judgement = provider::provider(self.key.provider).check(&net, &credential);
+        let provider = provider::provider(self.key.provider);
+        let mut judgement = provider.check(&net, &credential);
+        provider::prove(provider, &net, &credential, needed, &mut judgement);
         Answer { judgement, latency: start.elapsed(), at: net.now }
     }
 }

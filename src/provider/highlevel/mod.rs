@@ -94,9 +94,9 @@ fn detect(net: &Net<'_>, unsorted: &Unsorted<'_>) -> Detection {
         Err(finding) => Detection::Unclear(finding.judgement()),
         Ok(found) if found.len() > 1 => Detection::Is(Kind::Agency, Highlevel.check(net, &credential)),
         Ok(_) => {
-            let detail = "the token is accepted and sees one location: it is the location's, or its agency's";
-            let judgement = Judgement::because(Reason::PermissionNotCheckable, detail);
-            Detection::Unclear(judgement.with_hint("say which: `--kind location` or `--kind agency`"))
+            let detail = "accepted; it sees one location: it is the location's token, or its agency's";
+            let hint = "say which: `--kind location` or `--kind agency`";
+            Detection::Unclear(Judgement::valid(detail).with_hint(hint))
         }
     }
 }

@@ -55,9 +55,9 @@ impl Provider for Klaviyo {
             Err(finding) => return finding.judgement(),
         };
         facts.account_id = facts.account_id.or_else(|| self.embedded_id(credential.secret));
-        if credential.remote_id.is_none() {
-            describe(net, credential, &mut facts);
-        }
+        let account = facts.account_id.as_ref().map(|id| format!("account {id}"));
+        facts.identity = facts.identity.or(account);
+        describe(net, credential, &mut facts);
         let detail = match &facts.identity {
             Some(identity) => format!("accepted for {identity}"),
             None => "accepted; the key may not read whose account it is (`accounts:read`)".to_owned(),
@@ -117,11 +117,12 @@ fn alive(net: &Net<'_>, secret: &Secret) -> Result<Facts, Finding> {
     }
 }
 
-/// Adds what the list of keys tells of this one, where it may be read: once,
-/// for its id does not change.
+/// Adds what the list of keys tells of this one, where it may be read: its id
+/// and its scopes.
 fn describe(net: &Net<'_>, credential: &Credential<'_>, facts: &mut Facts) {
     let Ok(listed) = facets::keys(net, credential) else { return };
-    let Some(own) = own(&listed, credential.secret) else { return };
+    let known = credential.remote_id.and_then(|id| listed.iter().find(|it| it.id == id));
+    let Some(own) = known.or_else(|| own(&listed, credential.secret)) else { return };
     facts.remote_id = Some(own.id.clone());
     facts.remote_name = own.name.clone();
     facts.created = own.created;

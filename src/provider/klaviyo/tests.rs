@@ -20,9 +20,19 @@ fn credential<'a>(secret: &'a Secret, remote_id: Option<&'a str>) -> Credential<
     Credential { kind: Kind::Private, secret, region: None, domain: None, login: None, remote_id }
 }
 
-fn check(text: &str, script: &Script) -> Judgement {
+/// Checks a key that may not read the list of keys.
+fn check(text: &str, script: Script) -> Judgement {
     let secret = Secret::new(text.to_owned());
-    Provider::check(&Klaviyo, &script.net(), &credential(&secret, Some("known")))
+    let denied = json(403, &errors("permission_denied", "x"));
+    let script = script.beside("GET /api/api-keys", denied);
+    let judgement = Provider::check(&Klaviyo, &script.net(), &credential(&secret, None));
+    for seen in script.seen() {
+        assert_eq!(seen.auth, format!("authorization: Klaviyo-API-Key {text}"));
+        assert!(
+            seen.headers.iter().any(|(name, value)| *name == "revision" && value.starts_with(wire::REVISION))
+        );
+    }
+    judgement
 }
 
 fn errors(code: &str, detail: &str) -> String {
@@ -35,20 +45,17 @@ const ACCOUNT: &str = r#"{"data":[{"type":"account","id":"AbC123","attributes":{
 #[test]
 fn an_account_tells_who_it_is() {
     let script = Script::new([("GET /api/accounts", json(200, ACCOUNT))]);
-    let judgement = check(&older(), &script);
+    let judgement = check(&older(), script);
     assert_eq!(judgement.verdict(), Verdict::Valid);
     assert_eq!(judgement.facts.identity.as_deref(), Some("Acme (a@acme.example)"));
     assert_eq!(judgement.facts.account_id.as_deref(), Some("AbC123"));
-    let seen = &script.seen()[0];
-    assert_eq!(seen.auth, format!("authorization: Klaviyo-API-Key {}", older()));
-    assert!(seen.headers.contains(&("revision", wire::REVISION.to_owned())));
 }
 
 #[test]
 fn a_key_without_the_scope_lives() {
     let denied = errors("permission_denied", "You do not have permission to perform this action.");
     let script = Script::new([("GET /api/accounts", json(403, &denied))]);
-    let judgement = check(&newer(), &script);
+    let judgement = check(&newer(), script);
     assert_eq!(judgement.verdict(), Verdict::Valid);
     assert_eq!(judgement.facts.account_id.as_deref(), Some("AbC123"), "the key carries it");
 }
@@ -60,16 +67,16 @@ fn one_endpoints_401_is_not_a_dead_key() {
         ("GET /api/accounts", refused()),
         ("GET /api/catalog-categories", json(200, r#"{"data":[]}"#)),
     ]);
-    assert_eq!(check(&older(), &alive).verdict(), Verdict::Valid);
+    assert_eq!(check(&older(), alive).verdict(), Verdict::Valid);
     let dead = Script::new([("GET /api/accounts", refused()), ("GET /api/catalog-categories", refused())]);
-    let judgement = check(&older(), &dead);
+    let judgement = check(&older(), dead);
     assert_eq!(judgement.reasons(), [Reason::Unauthorized]);
     assert!(!judgement.causes.is_empty());
     let doubtful = Script::new([
         ("GET /api/accounts", refused()),
         ("GET /api/catalog-categories", Err(failure(FailureKind::NoAnswer))),
     ]);
-    assert_eq!(check(&older(), &doubtful).reasons(), [Reason::Unreachable]);
+    assert_eq!(check(&older(), doubtful).reasons(), [Reason::Unreachable]);
 }
 
 #[test]
@@ -92,13 +99,13 @@ fn what_proves_nothing_stays_unknown() {
     ];
     for (answer, expected) in cases {
         let script = Script::new([("GET /api/accounts", answer.clone())]);
-        assert_eq!(check(&older(), &script).reason(), Some(expected), "{answer:?}");
+        assert_eq!(check(&older(), script).reason(), Some(expected), "{answer:?}");
     }
     let limited = Script::new([
         ("GET /api/accounts", json(429, &errors("throttled", "x"))),
         ("GET /api/catalog-categories", json(429, &errors("throttled", "x"))),
     ]);
-    assert_eq!(check(&older(), &limited).reason(), Some(Reason::RateLimited));
+    assert_eq!(check(&older(), limited).reason(), Some(Reason::RateLimited));
 }
 
 fn listed_keys(status: &str) -> String {
@@ -375,7 +382,7 @@ proptest! {
     fn no_body_makes_it_panic_or_call_a_key_dead(status in 200u16..600, body in any_json()) {
         prop_assume!(!matches!(status, 401 | 420 | 429));
         let script = Script::new([("GET /api/accounts", json(status, &body))]);
-        prop_assert_ne!(check(&older(), &script).verdict(), Verdict::Rejected);
+        prop_assert_ne!(check(&older(), script).verdict(), Verdict::Rejected);
     }
 
     #[test]
