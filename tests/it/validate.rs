@@ -104,7 +104,7 @@ fn a_blocked_address_is_not_a_dead_key() {
     scene.sandbox.control(
         "PUT",
         &format!("/mailgun/accounts/{}/allowlist", scene.account),
-        json!({"address": "127.0.0.1"}),
+        json!([{"ip_address": "127.0.0.1"}]),
     );
     scene.records(&[("mailgun@acme", "kind = \"account\"", &key.secret)]);
     let _ = scene.validate(&[], 0);
