@@ -18,6 +18,8 @@ mod relay;
 mod request;
 mod sending;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::thread;
