@@ -24,16 +24,41 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As the file system says; the old content is untouched then.
-pub fn replace(path: &Path, bytes: &[u8], mut around: impl FnMut()) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], around: impl FnMut()) -> io::Result<()> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_private_folder(folder)?;
-    let mut file =
-        tempfile::Builder::new().prefix(&temporary_prefix(&target)).suffix(".tmp").tempfile_in(folder)?;
+    create_private_folder(folder_of(&target))?;
+    replace_target(&target, bytes, 0o600, around)
+}
+
+/// Writes a file for others to read, so that a reader sees the old content or
+/// the new and never half of it; mode 0644 less the umask. What is no regular
+/// file (a pipe, `/dev/stderr`) is written into, not replaced.
+///
+/// # Errors
+/// As the file system says.
+pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|it| !it.is_file()) {
+        return OpenOptions::new().write(true).open(&target)?.write_all(bytes);
+    }
+    std::fs::create_dir_all(folder_of(&target))?;
+    replace_target(&target, bytes, 0o644, || {})
+}
+
+fn replace_target(target: &Path, bytes: &[u8], mode: u32, mut around: impl FnMut()) -> io::Result<()> {
+    let folder = folder_of(target);
+    let prefix = temporary_prefix(target);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(".tmp");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     around();
-    file.persist(&target).map_err(|failed| failed.error)?;
+    file.persist(target).map_err(|failed| failed.error)?;
     // The rename itself must reach the disk, too; folders cannot be opened everywhere.
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
@@ -42,12 +67,15 @@ pub fn replace(path: &Path, bytes: &[u8], mut around: impl FnMut()) -> io::Resul
     Ok(())
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Removes temporary files that killed writers of the file `path` left, those
 /// of its neighbours not: they may be in use. Only for the holder of its lock.
 pub fn sweep(path: &Path) {
     let prefix = temporary_prefix(path);
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(&prefix) && name.ends_with(".tmp") {
@@ -133,6 +161,21 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_published_file_is_whole_and_what_is_no_file_is_written_into() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/report");
+        publish(&path, b"one").unwrap();
+        publish(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o700, 0o600);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        publish(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]

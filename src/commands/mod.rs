@@ -26,6 +26,7 @@ pub mod permissions;
 mod remember;
 pub mod remove;
 pub mod rename;
+mod reporting;
 pub mod restore;
 pub mod rotate;
 pub mod run;

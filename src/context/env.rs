@@ -39,6 +39,10 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("SSL_CERT_FILE", "PEM roots instead of the system's"),
     ("HTTPS_PROXY, NO_PROXY", "the proxy for https, and what goes past it"),
     ("VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE", "the vault store (BAO_… first)"),
+    (
+        "GITHUB_STEP_SUMMARY, GITHUB_WORKSPACE",
+        "--report github: where the step's summary and the working tree are",
+    ),
     ("NO_COLOR, CLICOLOR_FORCE", "no colour, colour in pipes"),
     (
         "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME",

@@ -2,12 +2,22 @@
 //! `plain` follow from the data alone, the table is what a person reads.
 //! Knows no domain type; only `console` prints or prompts.
 
+pub mod checks;
 pub mod console;
+pub mod formats;
+mod github;
 pub mod json;
+mod junit;
+pub mod markdown;
+mod openmetrics;
+mod sarif;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
+pub use checks::{Check, Checks, Family, Level, Outcome, Rule, Sample};
 pub use console::{Answer, Console, Progress, Want};
 pub use table::{Cell, Page, Table, Tone};
 

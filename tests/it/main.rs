@@ -10,6 +10,7 @@ mod documents;
 mod handing;
 mod inventory;
 mod layering;
+mod reports;
 mod sandbox;
 mod scope;
 mod store_command;

@@ -3,42 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::World;
-use super::support::sandbox::Sandbox;
-
-struct Scene {
-    world: World,
-    sandbox: Sandbox,
-    account: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let sandbox = Sandbox::start();
-        let account = sandbox.mailgun_account();
-        let mut world = World::bare().with("KEYCTL_STORE", "env");
-        world.join(&sandbox.env());
-        Self { world, sandbox, account }
-    }
-
-    /// Puts records and their secrets in place.
-    fn records(&mut self, records: &[(&str, &str, &str)]) {
-        let mut text = String::from("version = 1\n");
-        for (n, (key, fields, secret)) in records.iter().enumerate() {
-            let hash = keyctl::key::Secret::new((*secret).to_owned()).fingerprint();
-            text.push_str(&format!(
-                "\n[key.\"{key}\"]\nid = \"ktest{n}aaaa\"\n{fields}\ncurrent = 1\nhighest = 1\nfingerprint = \"{hash}\"\n"
-            ));
-            let variable = keyctl::store::env::variable(&key.parse().unwrap());
-            self.world.set(&variable, secret);
-        }
-        self.world.write_inventory(&text);
-    }
-
-    fn validate(&self, arguments: &[&str], code: i32) -> Value {
-        self.world.data(&[&["validate"], arguments].concat(), code)
-    }
-}
+use super::support::scene::Scene;
 
 fn result<'a>(data: &'a Value, key: &str) -> &'a Value {
     data["results"]

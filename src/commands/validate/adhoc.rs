@@ -73,11 +73,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         checked_at: Some(net.now),
         changed: None,
         now: net.now,
+        last_success: None,
+        selectable: None,
     };
     let results = Results::new(vec![Line::new(judged, args.expect)], 1, true);
-    let exit = results.exit(args);
-    results.publish(context, args)?;
-    Ok(exit)
+    Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))
 }
 
 /// Returns the provider (said, or recognised) and the kind, as far as the text

@@ -43,6 +43,10 @@ pub struct Judged<'a> {
     pub changed: Option<bool>,
     /// For `--expect rejected`: proven dead.
     pub dead: bool,
+    /// When the provider last accepted it, as far as this machine knows.
+    pub last_success: Option<Timestamp>,
+    /// How many domains can be chosen with it, where it may list them.
+    pub selectable: Option<usize>,
     pub now: Timestamp,
 }
 
@@ -84,6 +88,15 @@ impl<'a> Run<'a> {
             let scopes = places.get(*key).map(Vec::as_slice).unwrap_or_default();
             self.judge_places(&mut one, scopes);
             one.changed = self.changed(record, &one.judgement);
+            one.last_success = if matches!(ask, Ask::Probe(_)) && one.judgement.accepted() {
+                one.checked_at
+            } else {
+                self.batch.before.get(record.id.as_str()).and_then(|it| it.accepted_at)
+            };
+            let rule = self.inventory.us_rule(&key.scope.agency);
+            let domains = one.judgement.facts.domains.as_deref();
+            one.selectable =
+                domains.map(|it| it.iter().filter(|it| against(it, rule).next().is_none()).count());
             judged.push(one);
         }
         self.remember(&judged)?;
@@ -115,6 +128,8 @@ impl<'a> Run<'a> {
             checked_at,
             changed: None,
             dead: false,
+            last_success: None,
+            selectable: None,
             now,
         }
     }

@@ -2,9 +2,11 @@
 //! providers' checks send; changes nothing but this machine's memory.
 //!
 //! `probes` asks the providers, one question per distinct secret; `judge`
-//! makes the verdict of each record and scope of the answers; `report` tells.
+//! makes the verdict of each record and scope of the answers; `report` tells;
+//! `health` makes the neutral shape of report formats of it.
 
 mod adhoc;
+mod health;
 mod judge;
 mod probes;
 mod report;
@@ -12,6 +14,7 @@ mod report;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::reporting::Reports;
 use crate::clock::Span;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -54,9 +57,8 @@ pub struct Args {
     /// Reuse a verdict younger than this
     #[arg(long, value_name = "DURATION")]
     max_age: Option<Span>,
-    /// Also write a report; PATH - replaces the normal output (can be repeated)
-    #[arg(long, value_name = "FORMAT=PATH")]
-    report: Vec<String>,
+    #[command(flatten)]
+    reports: Reports,
     /// Kind of the key that is in no inventory
     #[arg(long, value_name = "KIND", help_heading = "One key that is in no inventory")]
     kind: Option<Kind>,
@@ -121,6 +123,7 @@ fixed_words!(FailOn, "verdict to fail on");
 /// # Errors
 /// Exit 7 when no key could be read, exit 8 when nothing is selected.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    args.reports.check()?;
     if args.stdin || args.from_env.is_some() {
         return adhoc::run(&args, context);
     }
@@ -138,8 +141,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let judged = judge::Run { context, inventory, args: &args, batch: &batch, answers: &answers }.judge()?;
     let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
     let results = report::Results::new(lines, answers.probes, answers.complete);
-    let exit = results.exit(&args);
-    results.publish(context, &args)?;
+    let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
     Ok(if answers.complete { exit } else { Exit::Interrupted })
 }
 

@@ -1,5 +1,6 @@
 //! What `validate` tells: counts, one line a key, JSON by the contract.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -41,6 +42,19 @@ pub struct Line {
     /// The verdict that the exit code is made of.
     #[serde(skip)]
     pub counts_as: Verdict,
+    #[serde(skip)]
+    pub numbers: Numbers,
+}
+
+/// What metrics are made of; `None` where it is not known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Numbers {
+    pub created: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
+    pub checked: Option<Timestamp>,
+    pub last_success: Option<Timestamp>,
+    /// How many domains can be chosen.
+    pub selectable: Option<usize>,
 }
 
 /// How many of which verdict.
@@ -51,8 +65,8 @@ pub struct Summary {
     limited: usize,
     rejected: usize,
     unknown: usize,
-    probes: usize,
-    complete: bool,
+    pub probes: usize,
+    pub complete: bool,
 }
 
 /// All results.
@@ -94,7 +108,19 @@ impl Line {
             latency_ms: one.latency_ms,
             checked_at: one.checked_at.map(rfc3339),
             counts_as,
+            numbers: Numbers {
+                created,
+                expires: expiry.at(),
+                checked: one.checked_at,
+                last_success: one.last_success,
+                selectable: one.selectable,
+            },
         }
+    }
+
+    /// Returns the key ref, or the provider of a key that is in no inventory.
+    pub fn name(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.provider.as_str().to_owned(), ToString::to_string)
     }
 }
 
@@ -119,15 +145,22 @@ impl Results {
     }
 
     /// Writes the reports and, unless one took its place, the normal output.
+    /// Returns what that adds to the exit code.
     ///
     /// # Errors
-    /// When one cannot be written.
-    pub fn publish(&self, context: &Context, _args: &Args) -> anyhow::Result<()> {
-        context.console.report(self)?;
+    /// When stdout cannot be written.
+    pub fn publish(&self, context: &Context, args: &Args) -> anyhow::Result<Exit> {
+        let exit = if args.reports.any() {
+            let lines = args.reports.lines(context)?;
+            args.reports.publish(context, self, &super::health::checks(self, args, context, &lines))?
+        } else {
+            context.console.report(self)?;
+            Exit::Done
+        };
         if !self.summary.complete {
             context.console.warning("interrupted: these are not all keys");
         }
-        Ok(())
+        Ok(exit)
     }
 }
 
@@ -148,10 +181,7 @@ impl Report for Results {
         let mut table = Table::new(&["key", "kind", "verdict", "reason", "role", "took"]);
         for line in &self.lines {
             table.row([
-                line.key
-                    .as_ref()
-                    .map_or_else(|| line.provider.as_str().to_owned(), ToString::to_string)
-                    .into(),
+                line.name().into(),
                 line.kind.as_str().into(),
                 verdict_cell(Some(line.verdict.as_str())),
                 line.reason.map(|it| it.as_str()).unwrap_or_default().into(),
@@ -162,9 +192,7 @@ impl Report for Results {
         page.table(&table);
         for line in self.lines.iter().filter(|it| it.verdict != Verdict::Valid) {
             page.blank();
-            let name =
-                line.key.as_ref().map_or_else(|| line.provider.as_str().to_owned(), ToString::to_string);
-            page.line(Tone::Strong, name);
+            page.line(Tone::Strong, line.name());
             page.paragraph(Tone::Plain, 2, &line.detail);
             if !line.causes.is_empty() {
                 let causes: Vec<&str> = line.causes.iter().map(|it| it.as_str()).collect();
@@ -189,23 +217,28 @@ impl Report for Results {
 
 impl Results {
     fn totals(&self, page: &mut Page) {
-        let it = self.summary;
-        if it.checked < 2 {
+        if self.summary.checked < 2 {
             return;
         }
         page.blank();
-        let mut parts = vec![format!("{} checked", it.checked)];
+        page.line(Tone::Dim, self.summary.sentence());
+    }
+}
+
+impl Summary {
+    /// Returns the counts in one line.
+    pub fn sentence(&self) -> String {
+        let mut parts = vec![format!("{} checked", self.checked)];
         let counts = [
-            ("valid", it.valid),
-            ("limited", it.limited),
-            ("rejected", it.rejected),
-            ("unknown", it.unknown),
+            ("valid", self.valid),
+            ("limited", self.limited),
+            ("rejected", self.rejected),
+            ("unknown", self.unknown),
         ];
         parts.extend(counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {word}")));
-        let same = it.checked.saturating_sub(it.probes);
-        if same > 0 {
-            parts.push(format!("{} probes", it.probes));
+        if self.checked > self.probes {
+            parts.push(format!("{} probes", self.probes));
         }
-        page.line(Tone::Dim, parts.join(", "));
+        parts.join(", ")
     }
 }

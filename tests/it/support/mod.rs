@@ -2,6 +2,8 @@
 
 #[allow(dead_code, reason = "each subject uses some of it")]
 pub mod sandbox;
+#[allow(dead_code, reason = "each subject uses some of it")]
+pub mod scene;
 pub mod session;
 #[allow(dead_code, reason = "each subject uses some of it")]
 pub mod terminal;

@@ -1,0 +1,140 @@
+//! SARIF 2.1.0 (OASIS Standard), as code scanning reads it: one result for
+//! each check that needs an eye, at the line that declares its subject, with a
+//! fingerprint that survives when that line moves.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::checks::{Check, Checks, Level, Outcome};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// Returns the whole document.
+pub fn text(all: &Checks) -> String {
+    let rules: Vec<Value> = all
+        .rules
+        .iter()
+        .map(|rule| {
+            json!({
+                "id": rule.id,
+                "name": rule.id,
+                "shortDescription": {"text": rule.text},
+                "defaultConfiguration": {"level": rule.level.as_str()},
+                "properties": {"tags": ["security", "credentials"]},
+            })
+        })
+        .collect();
+    let results: Vec<Value> =
+        all.checks.iter().filter(|it| it.outcome.is_notable()).map(|check| result(check, all)).collect();
+    let document = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "keyctl",
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "automationDetails": {"id": format!("keyctl/{}/", all.command)},
+            "invocations": [{
+                "executionSuccessful": all.complete,
+                "endTimeUtc": crate::clock::rfc3339(all.at),
+            }],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn result(check: &Check, all: &Checks) -> Value {
+    let rule = check.rule.unwrap_or("other");
+    let level = if check.outcome == Outcome::Waived { Level::Note } else { check.level };
+    let mut message = format!("{}: {}: {}", check.subject, check.state, check.message);
+    for fact in &check.facts {
+        message += &format!("\n{fact}");
+    }
+    if let Some(hint) = &check.hint {
+        message += &format!("\nhint: {hint}");
+    }
+    let mut result = json!({
+        "ruleId": rule,
+        "level": level.as_str(),
+        "message": {"text": message},
+        "partialFingerprints": {"keyctl/v1": fingerprint(&[all.command, rule, &check.subject])},
+    });
+    if let Some(index) = all.rules.iter().position(|it| it.id == rule) {
+        result["ruleIndex"] = json!(index);
+    }
+    if let Some(file) = &all.file {
+        result["locations"] = json!([{
+            "physicalLocation": {
+                "artifactLocation": artifact(file),
+                "region": {"startLine": check.line.unwrap_or(1)},
+            },
+            "logicalLocations": [{"fullyQualifiedName": check.subject, "kind": "object"}],
+        }]);
+    }
+    if check.outcome == Outcome::Waived {
+        result["suppressions"] = json!([{"kind": "external", "status": "accepted"}]);
+    }
+    result
+}
+
+/// Returns what stays the same while a finding stays the same, wherever the
+/// file moves it.
+fn fingerprint(parts: &[&str]) -> String {
+    let hash = Sha256::digest(parts.join("\n").as_bytes());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn artifact(file: &str) -> Value {
+    let absolute = std::path::Path::new(file).is_absolute();
+    let uri = uri(file);
+    if absolute {
+        json!({"uri": format!("file://{uri}")})
+    } else {
+        json!({"uri": uri, "uriBaseId": "%SRCROOT%"})
+    }
+}
+
+/// Percent-encodes a path (RFC 3986; `/` stays).
+fn uri(path: &str) -> String {
+    const KEEP: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encoding::utf8_percent_encode(path, KEEP).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    #[test]
+    fn a_result_stands_at_its_line_with_a_lasting_fingerprint() {
+        let first: Value = serde_json::from_str(&text(&sample())).unwrap();
+        let results = first["runs"][0]["results"].as_array().unwrap();
+        assert_eq!(results.len(), 4, "what passed is no result");
+        let place = &results[0]["locations"][0]["physicalLocation"];
+        assert_eq!(
+            *place,
+            json!({
+                "artifactLocation": {"uri": "keys/my%20inventory.toml", "uriBaseId": "%SRCROOT%"},
+                "region": {"startLine": 7},
+            })
+        );
+        assert_eq!((&results[0]["ruleId"], &results[0]["ruleIndex"]), (&json!("unauthorized"), &json!(0)));
+        assert_eq!(results[3]["suppressions"][0]["status"], "accepted");
+        let mut moved = sample();
+        moved.checks[1].line = Some(99);
+        moved.checks[1].message = "other words".into();
+        let second: Value = serde_json::from_str(&text(&moved)).unwrap();
+        let prints = |document: &Value| document["runs"][0]["results"][0]["partialFingerprints"].clone();
+        assert_eq!(prints(&first), prints(&second));
+        assert_eq!(artifact("/etc/k.toml"), json!({"uri": "file:///etc/k.toml"}));
+    }
+}
