@@ -1,6 +1,7 @@
 //! Every environment variable that is read, each documented here; nobody else
 //! reads the environment. (The exceptions are libraries that honour `NO_COLOR`,
-//! `CLICOLOR_FORCE`, `SSL_CERT_FILE`, the proxy variables and the session bus.)
+//! `CLICOLOR_FORCE`, `SSL_CERT_FILE`, the proxy variables and the session bus;
+//! and the login name, for a rotation's lock and acknowledgements.)
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -72,6 +73,17 @@ impl Environment {
     /// Returns whether a switch is on: set, and not `0`, `false` or `no`.
     pub fn switch(&self, name: &str) -> bool {
         self.get(name).is_some_and(|it| !["0", "false", "no"].contains(&it.to_lowercase().as_str()))
+    }
+
+    /// Returns who is at work, for what others read: the login name, as the
+    /// system's session has it (`USER`, `LOGNAME`, `USERNAME`), else the user id.
+    pub fn user(&self) -> String {
+        let named = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.get(name));
+        let named = named.map(|it| crate::key::text::printable(&it, 60));
+        #[cfg(unix)]
+        return named.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
+        #[cfg(not(unix))]
+        named.unwrap_or_else(|| "somebody".to_owned())
     }
 
     /// Returns every `KEYCTL_SECRET_…`: the `env` store.

@@ -6,7 +6,7 @@ mod endpoints;
 pub mod env;
 mod secrets;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -44,7 +44,7 @@ pub struct Context {
     pub global: Global,
     pub inventory_file: InventoryFile,
     pub state: StateFolder,
-    started: Instant,
+    started: Cell<Instant>,
     folders: Folders,
     inventory: OnceCell<Inventory>,
     stores: RefCell<BTreeMap<&'static str, Arc<dyn Store>>>,
@@ -82,7 +82,7 @@ impl Context {
             state: StateFolder::at(&folders.state),
             environment,
             global,
-            started: Instant::now(),
+            started: Cell::new(Instant::now()),
             folders,
             inventory: OnceCell::new(),
             stores: RefCell::new(BTreeMap::new()),
@@ -172,7 +172,13 @@ impl Context {
 
     /// Returns the moment the whole command gives up.
     pub fn deadline(&self) -> Instant {
-        self.started + self.timeout()
+        self.started.get() + self.timeout()
+    }
+
+    /// Gives the command its whole time again: a person took theirs, or the
+    /// next of many things begins.
+    pub fn restart_clock(&self) {
+        self.started.set(Instant::now());
     }
 
     /// Returns the way out, until the command's deadline. Says once which

@@ -1,0 +1,107 @@
+//! Pushes a Mailgun key into the settings of a HighLevel location: read, put,
+//! read again, every field compared. HighLevel does not document whether a put
+//! leaves all else alone, and never tells the key back.
+
+use super::{Failed, Handover};
+use crate::checkpoint;
+use crate::commands::managing::Keyed;
+use crate::context::Context;
+use crate::inventory::Inventory;
+use crate::inventory::select::{Filter, Selected};
+use crate::key::{Consumer, Domain, KeyRef, Kind, ProviderId, Scope};
+use crate::provider::{self, MailgunPush, Trouble};
+
+/// Where a push goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub location: Scope,
+    pub location_id: String,
+    pub company_id: Option<String>,
+    pub domain: Domain,
+    /// The token that writes it.
+    pub token: KeyRef,
+}
+
+/// Returns where a consumer's pushes go.
+///
+/// # Errors
+/// What the inventory does not say.
+pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<Target, Failed> {
+    if key.provider != ProviderId::Mailgun {
+        return Err(Failed::new(format!("HighLevel takes Mailgun keys only, and `{key}` is none")));
+    }
+    let location = consumer.location.clone().or_else(|| key.scope.location.is_some().then(|| key.scope.clone()));
+    let Some(location) = location.filter(|it| it.location.is_some()) else {
+        return Err(Failed::new(format!("the consumer `{}` names no location", consumer.name))
+            .hint("add it with `--location AGENCY/LOCATION`"));
+    };
+    let location_id = inventory.place(&location).and_then(|it| it.highlevel_id.clone()).ok_or_else(|| {
+        Failed::new(format!("the HighLevel id of `{location}` is not recorded"))
+            .hint(format!("`keyctl scope set {location} --highlevel-id ID`, or import the locations"))
+    })?;
+    let own = inventory.keys.get(key).and_then(|it| it.domain.clone());
+    let domain = own.or_else(|| inventory.domain_at(&location).map(|(domain, _)| domain)).ok_or_else(|| {
+        Failed::new(format!("no domain is recorded for `{location}`"))
+            .hint(format!("`keyctl scope set {location} --domain DOMAIN`"))
+    })?;
+    let agency = Scope::agency(location.agency.clone());
+    let filter = Filter { provider: Some(ProviderId::Highlevel), ..Filter::default() };
+    let token = inventory.choose(&Selected::Scope(agency.clone()), &[Kind::Agency], filter);
+    let (token, _) = token.map_err(|error| {
+        Failed::new(format!("no HighLevel token of `{agency}` can write the location: {error}"))
+            .hint(format!("`keyctl add highlevel@{agency}` (a token with locations.write)"))
+    })?;
+    Ok(Target {
+        location_id,
+        company_id: inventory.place(&agency).and_then(|it| it.highlevel_id.clone()),
+        domain,
+        token: token.clone(),
+        location,
+    })
+}
+
+/// Pushes and compares.
+pub fn push(context: &Context, handover: &Handover<'_>) -> Result<String, Failed> {
+    let target = target(handover.inventory, handover.key, handover.consumer)?;
+    let plain = |error: anyhow::Error| Failed::new(handover.secret.scrub(&format!("{error:#}")));
+    let token = Keyed::read(context, handover.inventory, &target.token).map_err(plain)?;
+    let Some(locations) = provider::provider(ProviderId::Highlevel).locations() else {
+        return Err(Failed::new("HighLevel's locations cannot be written by this build"));
+    };
+    let net = context.net().map_err(plain)?;
+    let credential = token.credential();
+    let read = || {
+        let found = locations.read(&net, &credential, &target.location_id).map_err(|it| told(handover, it))?;
+        found.ok_or_else(|| Failed::new(format!("HighLevel has no location `{}`", target.location_id)))
+    };
+    let before = read()?;
+    let company = target.company_id.as_deref().or(before.location.company_id.as_deref()).ok_or_else(|| {
+        Failed::new("the HighLevel id of the agency is not recorded")
+            .hint(format!("`keyctl scope set {} --highlevel-id COMPANY_ID`", target.location.agency))
+    })?;
+    let push = MailgunPush {
+        location: &target.location_id,
+        company,
+        key: handover.secret,
+        domain: &target.domain,
+    };
+    checkpoint::pass("location-put");
+    let put = locations.put_mailgun(&net, &credential, &push);
+    checkpoint::pass("location-put");
+    put.map_err(|it| told(handover, it))?;
+    let changes = before.changes(&read()?);
+    if changes.is_empty() {
+        return Ok(format!("HighLevel took it for {} with {}", target.location, target.domain));
+    }
+    let fields: Vec<&str> = changes.iter().map(|it| it.field.as_str()).collect();
+    Err(Failed::new(format!(
+        "HighLevel took it for {}, but other settings of the location changed, too: {}",
+        target.location,
+        fields.join(", ")
+    ))
+    .hint("look at that location in HighLevel before the next one is written"))
+}
+
+fn told(handover: &Handover<'_>, trouble: Trouble) -> Failed {
+    Failed { why: handover.secret.scrub(&trouble.detail), hint: trouble.hint }
+}

@@ -1,0 +1,69 @@
+//! Handing a secret to the places that take it by themselves: an approved
+//! program, or a HighLevel location. Nothing here knows of rotations.
+
+mod approval;
+mod location;
+mod program;
+
+pub use approval::{approve, ask_approval, is_approved};
+
+use crate::context::Context;
+use crate::inventory::Inventory;
+use crate::key::{Consumer, ConsumerKind, KeyRef, Record, Secret};
+
+/// A secret on its way to one consumer.
+#[derive(Clone, Copy)]
+pub struct Handover<'a> {
+    pub inventory: &'a Inventory,
+    pub key: &'a KeyRef,
+    /// As it is for this secret: its login, its domain.
+    pub record: &'a Record,
+    pub secret: &'a Secret,
+    pub consumer: &'a Consumer,
+}
+
+/// Why a consumer did not get it; without the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub why: String,
+    pub hint: Option<String>,
+}
+
+impl Failed {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Hands the secret over and returns what can be said of it.
+///
+/// # Errors
+/// Why the consumer may not have it now.
+pub fn hand_over(context: &Context, handover: &Handover<'_>) -> Result<String, Failed> {
+    match handover.consumer.kind {
+        ConsumerKind::Manual => Err(Failed::new("a person pastes it there")),
+        ConsumerKind::Command => program::run(context, handover),
+        ConsumerKind::Highlevel => location::push(context, handover),
+    }
+}
+
+/// Checks, changing nothing, that a consumer could be handed a secret.
+///
+/// # Errors
+/// What is missing.
+pub fn ready(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<(), Failed> {
+    match consumer.kind {
+        ConsumerKind::Manual => Ok(()),
+        ConsumerKind::Command if consumer.command.is_empty() => {
+            Err(Failed::new(format!("the consumer `{}` has no command", consumer.name))
+                .hint(format!("remove it and add it again: `keyctl consumer remove {key} '{}'`", consumer.name)))
+        }
+        ConsumerKind::Command => Ok(()),
+        ConsumerKind::Highlevel => location::target(inventory, key, consumer).map(drop),
+    }
+}
