@@ -5,7 +5,7 @@ mod approval;
 mod location;
 mod program;
 
-pub use approval::{approve, ask_approval, is_approved};
+pub use approval::{approve, ask_approval, is_approved, spelt};
 
 use crate::context::Context;
 use crate::inventory::Inventory;

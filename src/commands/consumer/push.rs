@@ -1,0 +1,113 @@
+//! `keyctl consumer push`: hands the current key to places that take it by
+//! themselves, outside of a rotation or within one.
+
+use super::remove::no_such_consumer;
+use super::report::{PushReport, Pushed};
+use crate::commands::delivering::{self, Handover};
+use crate::commands::{completions, managing::Keyed};
+use crate::context::Context;
+use crate::exit::{Exit, Situation};
+use crate::key::{Consumer, ConsumerKind, KeyRefArg};
+use crate::rotation::Progress;
+
+/// Arguments of `consumer push`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The key to hand over
+    #[arg(value_name = "KEYREF", add = completions::keys())]
+    key: KeyRefArg,
+    /// The places that get it
+    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// Every place that takes it by itself
+    #[arg(long)]
+    all: bool,
+}
+
+/// Pushes to each place in turn; the first that fails stops the rest.
+///
+/// # Errors
+/// Exit 1 when one fails, 2 for a place where a person pastes it, 8 when there
+/// is no such place, 9 for a command that is not approved.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let key = context.complete(&args.key)?;
+    let inventory = context.inventory()?;
+    let record = inventory.record(&key)?;
+    let mut chosen: Vec<&Consumer> = Vec::new();
+    for name in &args.names {
+        let found = record.consumers.iter().find(|it| it.name == *name);
+        chosen.push(found.ok_or_else(|| no_such_consumer(&key, record, name))?);
+    }
+    if args.all {
+        chosen.extend(record.consumers.iter().filter(|it| it.kind != ConsumerKind::Manual));
+        if chosen.is_empty() {
+            return Err(Situation::missing(
+                "nothing-selected",
+                format!("no consumer of `{key}` takes the key by itself"),
+            )
+            .into());
+        }
+    }
+    if let Some(manual) = chosen.iter().find(|it| it.kind == ConsumerKind::Manual) {
+        return Err(Situation::usage(format!("`{}` is a place where a person pastes the key", manual.name))
+            .hint(format!("copy it: `keyctl get {key} --reveal`"))
+            .into());
+    }
+    for consumer in &chosen {
+        delivering::ready(inventory, &key, consumer).map_err(|it| Situation::usage(it.why))?;
+    }
+    let commands: Vec<(&str, &[String])> = chosen
+        .iter()
+        .filter(|it| it.kind == ConsumerKind::Command)
+        .map(|it| (it.name.as_str(), it.command.as_slice()))
+        .collect();
+    delivering::ask_approval(context, &commands)?;
+    let keyed = Keyed::read(context, inventory, &key)?;
+    let mut consumers = Vec::new();
+    let mut exit = Exit::Done;
+    for consumer in chosen {
+        let handover =
+            Handover { inventory, key: &key, record: &keyed.record, secret: &keyed.secret, consumer };
+        let (state, detail) = match delivering::hand_over(context, &handover) {
+            Ok(detail) => (Progress::Pushed, detail),
+            Err(failed) => {
+                context.console.warning(format!("`{}`: {}", consumer.name, failed.why));
+                failed.hint.iter().for_each(|it| context.console.hint(it));
+                exit = Exit::Failed;
+                (Progress::Failed, failed.why)
+            }
+        };
+        note_in_rotation(context, &keyed, &consumer.name, state)?;
+        let (name, kind) = (consumer.name.clone(), consumer.kind);
+        consumers.push(Pushed { key: key.clone(), name, kind, state: state.as_str(), detail });
+        if exit != Exit::Done {
+            break;
+        }
+    }
+    context.console.report(&PushReport { consumers })?;
+    Ok(exit)
+}
+
+/// A rotation that waits for this place learns that it has the current key.
+fn note_in_rotation(context: &Context, keyed: &Keyed, name: &str, state: Progress) -> anyhow::Result<()> {
+    let waits = context.inventory()?.rotation_of(&keyed.key).is_some_and(|it| !it.stage.before_switch());
+    if !waits {
+        return Ok(());
+    }
+    let (by, at) = (context.environment.user(), context.now());
+    context.update(|inventory| {
+        let current = inventory.keys.get(&keyed.key).and_then(|it| it.current);
+        if current != keyed.record.current {
+            return Ok(());
+        }
+        let rotations = inventory.rotations.values_mut().filter(|it| !it.stage.before_switch());
+        for delivery in rotations.flat_map(|it| &mut it.consumers) {
+            if delivery.key == keyed.key && delivery.name == name {
+                delivery.state = state;
+                delivery.by = Some(by.clone());
+                delivery.at = Some(at);
+            }
+        }
+        Ok(())
+    })
+}
