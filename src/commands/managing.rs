@@ -74,7 +74,9 @@ pub fn find(
 ) -> anyhow::Result<Managing> {
     let provider = provider::provider(managed.key.provider);
     let Some(admin) = provider.keys() else {
-        return Err(Situation::usage(format!("{} has no API that makes or deletes keys", provider.id())).into());
+        return Err(
+            Situation::usage(format!("{} has no API that makes or deletes keys", provider.id())).into()
+        );
     };
     if let Some(named) = using {
         if named.provider != managed.key.provider {
@@ -175,8 +177,7 @@ fn tried(
 }
 
 fn may_not(managed: Managed<'_>, message: String) -> anyhow::Error {
-    let message =
-        if message.is_empty() { format!("no key may manage `{}`", managed.key) } else { message };
+    let message = if message.is_empty() { format!("no key may manage `{}`", managed.key) } else { message };
     Situation::new(Exit::Usage, "no-managing-key", message)
         .hint(
             "name one that may with `--using KEYREF`, or give a key made in the provider's console with `--stdin`",

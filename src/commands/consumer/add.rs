@@ -65,7 +65,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let added = context.update(|inventory| {
         let record = inventory.keys.get_mut(&key);
-        let Some(record) = record else { return Err(Situation::missing("no-such-key", format!("there is no key `{key}`")).into()) };
+        let Some(record) = record else {
+            return Err(Situation::missing("no-such-key", format!("there is no key `{key}`")).into());
+        };
         for consumer in &consumers {
             if record.consumers.iter().any(|it| it.name == consumer.name) {
                 return Err(Situation::refused(
@@ -153,7 +155,10 @@ fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consum
 /// Returns the locations where the key is the one in effect.
 fn effective_at(inventory: &Inventory, key: &KeyRef) -> Vec<Scope> {
     let mine = inventory.scopes().filter(|(scope, place)| {
-        key.scope.covers(scope) && scope.location.is_some() && !place.gone && !inventory.sends_elsewhere(scope)
+        key.scope.covers(scope)
+            && scope.location.is_some()
+            && !place.gone
+            && !inventory.sends_elsewhere(scope)
     });
     let scopes = mine.map(|(scope, _)| scope);
     scopes.filter(|scope| inventory.effective(scope).iter().any(|it| it.key == key)).collect()

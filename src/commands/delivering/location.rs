@@ -30,7 +30,8 @@ pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Resul
     if key.provider != ProviderId::Mailgun {
         return Err(Failed::new(format!("HighLevel takes Mailgun keys only, and `{key}` is none")));
     }
-    let location = consumer.location.clone().or_else(|| key.scope.location.is_some().then(|| key.scope.clone()));
+    let location =
+        consumer.location.clone().or_else(|| key.scope.location.is_some().then(|| key.scope.clone()));
     let Some(location) = location.filter(|it| it.location.is_some()) else {
         return Err(Failed::new(format!("the consumer `{}` names no location", consumer.name))
             .hint("add it with `--location AGENCY/LOCATION`"));
@@ -40,10 +41,11 @@ pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Resul
             .hint(format!("`keyctl scope set {location} --highlevel-id ID`, or import the locations"))
     })?;
     let own = inventory.keys.get(key).and_then(|it| it.domain.clone());
-    let domain = own.or_else(|| inventory.domain_at(&location).map(|(domain, _)| domain)).ok_or_else(|| {
-        Failed::new(format!("no domain is recorded for `{location}`"))
-            .hint(format!("`keyctl scope set {location} --domain DOMAIN`"))
-    })?;
+    let domain =
+        own.or_else(|| inventory.domain_at(&location).map(|(domain, _)| domain)).ok_or_else(|| {
+            Failed::new(format!("no domain is recorded for `{location}`"))
+                .hint(format!("`keyctl scope set {location} --domain DOMAIN`"))
+        })?;
     let agency = Scope::agency(location.agency.clone());
     let filter = Filter { provider: Some(ProviderId::Highlevel), ..Filter::default() };
     let token = inventory.choose(&Selected::Scope(agency.clone()), &[Kind::Agency], filter);
@@ -71,20 +73,18 @@ pub fn push(context: &Context, handover: &Handover<'_>) -> Result<String, Failed
     let net = context.net().map_err(plain)?;
     let credential = token.credential();
     let read = || {
-        let found = locations.read(&net, &credential, &target.location_id).map_err(|it| told(handover, it))?;
+        let found =
+            locations.read(&net, &credential, &target.location_id).map_err(|it| told(handover, it))?;
         found.ok_or_else(|| Failed::new(format!("HighLevel has no location `{}`", target.location_id)))
     };
     let before = read()?;
-    let company = target.company_id.as_deref().or(before.location.company_id.as_deref()).ok_or_else(|| {
-        Failed::new("the HighLevel id of the agency is not recorded")
-            .hint(format!("`keyctl scope set {} --highlevel-id COMPANY_ID`", target.location.agency))
-    })?;
-    let push = MailgunPush {
-        location: &target.location_id,
-        company,
-        key: handover.secret,
-        domain: &target.domain,
-    };
+    let company =
+        target.company_id.as_deref().or(before.location.company_id.as_deref()).ok_or_else(|| {
+            Failed::new("the HighLevel id of the agency is not recorded")
+                .hint(format!("`keyctl scope set {} --highlevel-id COMPANY_ID`", target.location.agency))
+        })?;
+    let push =
+        MailgunPush { location: &target.location_id, company, key: handover.secret, domain: &target.domain };
     checkpoint::pass("location-put");
     let put = locations.put_mailgun(&net, &credential, &push);
     checkpoint::pass("location-put");

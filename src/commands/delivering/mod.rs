@@ -59,10 +59,11 @@ pub fn hand_over(context: &Context, handover: &Handover<'_>) -> Result<String, F
 pub fn ready(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<(), Failed> {
     match consumer.kind {
         ConsumerKind::Manual => Ok(()),
-        ConsumerKind::Command if consumer.command.is_empty() => {
-            Err(Failed::new(format!("the consumer `{}` has no command", consumer.name))
-                .hint(format!("remove it and add it again: `keyctl consumer remove {key} '{}'`", consumer.name)))
-        }
+        ConsumerKind::Command if consumer.command.is_empty() => Err(Failed::new(format!(
+            "the consumer `{}` has no command",
+            consumer.name
+        ))
+        .hint(format!("remove it and add it again: `keyctl consumer remove {key} '{}'`", consumer.name))),
         ConsumerKind::Command => Ok(()),
         ConsumerKind::Highlevel => location::target(inventory, key, consumer).map(drop),
     }

@@ -71,7 +71,8 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
     if status.success() {
         return Ok(format!("`{}` took it", printable(program, 80)));
     }
-    let ended = status.code().map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));
+    let ended =
+        status.code().map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));
     let said = said.iter().find(|it| !it.trim().is_empty()).map(|it| tail(it)).unwrap_or_default();
     Err(Failed::new(format!("`{}` {ended}{said}", approval::spelt(&consumer.command))))
 }

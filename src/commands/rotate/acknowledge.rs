@@ -1,0 +1,119 @@
+//! `--ack`, `--ack-all`, `--unack`: one line of the inventory each, so that
+//! what two people say in two copies of the file merges.
+
+use super::start::{chosen, finish, show};
+use super::work::Work;
+use super::{Options, report};
+use crate::context::Context;
+use crate::exit::{Exit, Situation};
+use crate::inventory::select::Selected;
+use crate::rotation::{Progress, Rotation, RotationId, Stage};
+
+/// What is said of the places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Acknowledge,
+    TakeBack,
+}
+
+/// Records what a person says of the named places, or of all.
+///
+/// # Errors
+/// Exit 8 without such a rotation or place; exit 1 at a stage where the places
+/// are not to have the key yet, or have nothing to say any more.
+pub fn run(
+    context: &Context,
+    what: &[Selected],
+    change: Change,
+    names: &[String],
+    options: &Options,
+) -> anyhow::Result<Exit> {
+    let id = match what {
+        [] if !names.is_empty() => waiting_for(context, names)?,
+        _ => chosen(context, what)?,
+    };
+    let (by, at) = (context.environment.user(), context.now());
+    let delivered = context.update(|inventory| {
+        let Some(rotation) = inventory.rotations.get_mut(&id) else {
+            return Err(Situation::missing("no-such-rotation", format!("there is no rotation {id}")).into());
+        };
+        let open =
+            matches!(rotation.stage, Stage::Switched | Stage::Deploying | Stage::Grace | Stage::RollingBack);
+        if !open {
+            return Err(Situation::failed(
+                "not-now",
+                format!("`{}` is at stage {}: nothing is acknowledged now", rotation.keys[0], rotation.stage),
+            )
+            .hint(format!("`keyctl rotate {} --status`", rotation.keys[0]))
+            .into());
+        }
+        for name in names {
+            known(rotation, name)?;
+        }
+        for delivery in
+            rotation.consumers.iter_mut().filter(|it| names.is_empty() || names.contains(&it.name))
+        {
+            let done = delivery.state.is_done();
+            match change {
+                Change::Acknowledge if !done => {
+                    delivery.state = Progress::Acked;
+                    delivery.by = Some(by.clone());
+                    delivery.at = Some(at);
+                }
+                Change::Acknowledge => {}
+                Change::TakeBack => {
+                    delivery.state = Progress::Todo;
+                    delivery.by = None;
+                    delivery.at = None;
+                }
+            }
+        }
+        if change == Change::TakeBack && rotation.stage == Stage::Grace {
+            rotation.stage = Stage::Deploying;
+            rotation.grace_until = None;
+        }
+        Ok(rotation.delivered() && change == Change::Acknowledge)
+    })?;
+    // The last one was waited for: go on, at least to the grace period; unless
+    // somebody is at it, who will see it.
+    if let Some(work) = delivered.then(|| Work::take(context, options, &id).ok()).flatten() {
+        let ended = vec![work.go()?];
+        return finish(context, &report::Rotations::of(context, &ended), &ended);
+    }
+    show(context, &[id])?;
+    Ok(Exit::Done)
+}
+
+fn known(rotation: &Rotation, name: &str) -> anyhow::Result<()> {
+    if rotation.consumers.iter().any(|it| it.name == name) {
+        return Ok(());
+    }
+    let names: Vec<String> = rotation.consumers.iter().map(|it| format!("`{}`", it.name)).collect();
+    let shown = crate::key::text::printable(name, 80);
+    Err(Situation::missing("no-such-consumer", format!("`{}` has no consumer `{shown}`", rotation.keys[0]))
+        .hint(if names.is_empty() {
+            "none is recorded".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        })
+        .into())
+}
+
+/// Returns the only rotation that knows all these places.
+fn waiting_for(context: &Context, names: &[String]) -> anyhow::Result<RotationId> {
+    let inventory = context.inventory()?;
+    let knows = |it: &&Rotation| names.iter().all(|name| it.consumers.iter().any(|held| held.name == *name));
+    let found: Vec<&Rotation> = inventory.rotations.values().filter(knows).collect();
+    match found.as_slice() {
+        [only] => Ok(only.id.clone()),
+        [] => Err(Situation::missing("no-such-consumer", "no rotation under way waits for that place")
+            .hint("`keyctl rotate --status` shows what is waited for")
+            .into()),
+        several => {
+            let keys: Vec<String> = several.iter().map(|it| format!("`{}`", it.keys[0])).collect();
+            Err(Situation::usage(format!("several rotations wait for that place: {}", keys.join(", ")))
+                .hint("name the key: `keyctl rotate KEYREF --ack NAME`")
+                .into())
+        }
+    }
+}

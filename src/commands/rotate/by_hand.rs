@@ -1,0 +1,83 @@
+//! What only a person can do, told with the exact way through the console, and
+//! the stops that wait for a person or for time.
+
+use jiff::Timestamp;
+
+use super::preflight::console_ask;
+use super::work::{Flow, Snapshot, Work};
+use crate::clock;
+use crate::exit::Exit;
+use crate::key::Record;
+use crate::output::{Page, Tone};
+use crate::provider::{ConsoleTask, Guide};
+
+/// Stops until the grace period is over. Somebody who still uses the old key
+/// is a matter for people, not for time.
+pub fn wait(work: &Work<'_>, snapshot: &Snapshot, until: Timestamp) -> Flow {
+    let console = &work.context.console;
+    let key = snapshot.key();
+    match snapshot.rotation.used_at {
+        Some(used) => {
+            console.warning(format!(
+                "the old key of `{key}` was used at {}, after every place had the new one",
+                clock::rfc3339(used)
+            ));
+            console.hint(format!(
+                "find who still has it; from {} on `keyctl rotate {key} --resume` goes on, sooner with `--grace 0s`",
+                clock::rfc3339(until)
+            ));
+            Flow::Stop(Exit::Human)
+        }
+        None => {
+            console.note(format!(
+                "`{key}`: both keys work until {}; then `keyctl rotate {key} --resume` retires the old one",
+                clock::rfc3339(until)
+            ));
+            Flow::Stop(Exit::Done)
+        }
+    }
+}
+
+/// Returns the way through the console for a key of this rotation.
+pub fn guide(snapshot: &Snapshot, record: &Record, task: ConsoleTask) -> Option<Guide> {
+    let mut ask = console_ask(record, &snapshot.rotation.permissions);
+    let leaving = snapshot.rotation.leaving();
+    ask.remote_name = match task {
+        ConsoleTask::Create => record.remote_name.as_deref(),
+        _ => leaving.name.as_deref(),
+    };
+    ask.name = snapshot.rotation.new.name.as_deref().filter(|_| task == ConsoleTask::Create);
+    snapshot.provider().console(task, &ask)
+}
+
+/// Writes a guide for a person to stderr.
+pub fn show(work: &Work<'_>, title: &str, guide: Option<&Guide>) {
+    work.context.console.page(|page| write(page, title, guide));
+}
+
+/// Writes a guide.
+pub fn write(page: &mut Page, title: &str, guide: Option<&Guide>) {
+    page.line(Tone::Strong, title);
+    let Some(guide) = guide else { return };
+    page.paragraph(Tone::Plain, 2, &guide.url);
+    page.paragraph(Tone::Plain, 2, &guide.path);
+    if let Some(german) = &guide.path_de {
+        page.paragraph(Tone::Dim, 2, &format!("German: {german}"));
+    }
+    for (n, step) in guide.steps.iter().enumerate() {
+        page.paragraph(Tone::Plain, 2, &format!("{}. {step}", n + 1));
+    }
+}
+
+/// Returns a key as a person finds it in a list: its last two characters, its
+/// id, its name.
+pub fn described(side: &crate::rotation::Side) -> String {
+    let parts = [
+        side.last2.as_ref().map(|it| format!("ending in {it}")),
+        side.login.clone(),
+        side.remote_id.as_ref().map(|it| format!("id {it}")),
+        side.name.as_ref().map(|it| format!("named `{it}`")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}

@@ -1,0 +1,163 @@
+//! `keyctl rotate`: arguments, and which verb they mean. `plan` decides what
+//! would be done, `work` does it step by step, each saved before and after.
+
+mod acknowledge;
+mod by_hand;
+mod create;
+mod deploy;
+mod due;
+mod group;
+mod owner;
+mod plan;
+mod preflight;
+mod report;
+mod retire;
+mod start;
+mod swap;
+mod test_key;
+mod undo;
+mod used;
+mod walk;
+mod work;
+
+use crate::clock::Span;
+use crate::commands::completions;
+use crate::context::Context;
+use crate::exit::{Exit, Situation};
+use crate::key::{KeyRefArg, Selector};
+
+/// Arguments of `rotate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyctl rotate mailgun@acme --plan                         what would happen; changes nothing
+  keyctl rotate mailgun@acme                                plan, question, new key, test, switch, hand over
+  keyctl rotate mailgun@acme --ack 'HighLevel agency settings'
+  keyctl rotate --resume --all                              go on with whatever can go on; for cron
+  keyctl rotate mailgun@acme --compromised --kill-now       it leaked: no grace, the old key dies at once
+  printf %s \"$NEW\" | keyctl rotate brevo@acme --yes --stdin    a key made in the console
+
+Nothing runs by itself: after the grace period `--resume` retires the old key.")]
+pub struct Args {
+    /// Keys, or scopes whose keys, to rotate
+    #[arg(value_name = "KEYREF|SCOPE", add = completions::selectors())]
+    what: Vec<Selector>,
+    /// Show what would be done, and to whom
+    #[arg(long, group = "verb")]
+    plan: bool,
+    /// How long both keys work after the last consumer has the new one [default: 24h]
+    #[arg(long, value_name = "DURATION")]
+    grace: Option<Span>,
+    /// The key that makes the new key and deletes the old one
+    #[arg(long, value_name = "KEYREF", add = completions::keys())]
+    using: Option<KeyRefArg>,
+    /// Permissions of the new key, separated by commas
+    #[arg(long, value_name = "P,…", value_delimiter = ',')]
+    permissions: Vec<String>,
+    /// Take a key that a person made in the provider's console from stdin
+    #[arg(long)]
+    stdin: bool,
+    /// Go through the places where a person pastes the key, one by one
+    #[arg(long)]
+    walk: bool,
+    /// The key leaked: no grace period
+    #[arg(long)]
+    compromised: bool,
+    /// Delete the old key before the places have the new one
+    #[arg(long, requires = "compromised")]
+    kill_now: bool,
+    /// Show the rotations under way
+    #[arg(long, group = "verb")]
+    status: bool,
+    /// Go on with a rotation
+    #[arg(long, group = "verb")]
+    resume: bool,
+    /// All rotations under way
+    #[arg(long, requires = "resume", conflicts_with = "what")]
+    all: bool,
+    /// Give up before the switch; the unused key is deleted
+    #[arg(long, group = "verb")]
+    abort: bool,
+    /// Make the old key current again, while it exists
+    #[arg(long, group = "verb")]
+    rollback: bool,
+    /// Record that a place has the current key
+    #[arg(long, value_name = "CONSUMER", group = "verb")]
+    ack: Vec<String>,
+    /// Record that every place has the current key
+    #[arg(long, group = "verb")]
+    ack_all: bool,
+    /// Take an acknowledgement back
+    #[arg(long, value_name = "CONSUMER", group = "verb")]
+    unack: Vec<String>,
+    /// Take over from somebody whose work on it stopped
+    #[arg(long)]
+    take_over: bool,
+    /// List the keys that policy says are due
+    #[arg(long, group = "verb")]
+    due: bool,
+    /// Rotate the keys that are due
+    #[arg(long, requires = "due")]
+    start: bool,
+}
+
+/// What a run was asked for, beyond the keys.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub grace: Option<Span>,
+    pub using: Option<KeyRefArg>,
+    pub permissions: Vec<String>,
+    pub stdin: bool,
+    pub walk: bool,
+    pub compromised: bool,
+    pub kill_now: bool,
+    pub take_over: bool,
+}
+
+/// Runs the verb that the arguments mean.
+///
+/// # Errors
+/// Before anything is changed: whatever speaks against it. Once a rotation is
+/// under way, trouble is kept with it and the exit code tells.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let what = context.all_selected(&args.what)?;
+    let options = Options {
+        grace: args.grace,
+        using: args.using,
+        permissions: args.permissions,
+        stdin: args.stdin,
+        walk: args.walk,
+        compromised: args.compromised,
+        kill_now: args.kill_now,
+        take_over: args.take_over,
+    };
+    if args.status {
+        return report::status(context, &what);
+    }
+    if args.due {
+        return due::run(context, &what, args.start, &options);
+    }
+    if !args.ack.is_empty() || args.ack_all {
+        let change = acknowledge::Change::Acknowledge;
+        return acknowledge::run(context, &what, change, &args.ack, &options);
+    }
+    if !args.unack.is_empty() {
+        return acknowledge::run(context, &what, acknowledge::Change::TakeBack, &args.unack, &options);
+    }
+    if args.abort {
+        return undo::abort(context, &what, &options);
+    }
+    if args.rollback {
+        return undo::rollback(context, &what, &options);
+    }
+    if args.resume || args.take_over {
+        let whole = args.all;
+        return start::resume(context, &what, whole, &options);
+    }
+    if what.is_empty() {
+        return Err(Situation::usage("no key is named")
+            .hint("`keyctl rotate KEYREF`, `keyctl rotate --status`, or `keyctl rotate --due`")
+            .into());
+    }
+    if args.plan { start::plan(context, &what, &options) } else { start::start(context, &what, &options) }
+}

@@ -1,0 +1,339 @@
+//! Everything that can be found out before the first change: a rotation that
+//! would get stuck half-way does not begin.
+
+use super::Options;
+use super::plan::{Maker, Plan};
+use crate::commands::delivering;
+use crate::commands::managing::{self, Managed, Managing, credential};
+use crate::context::{Context, Slot};
+use crate::exit::{Exit, Situation};
+use crate::inventory::Inventory;
+use crate::key::{ConsumerKind, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, RemoteKey};
+use crate::rotation::{Delivery, Liveness, Progress, Side};
+
+/// The grace period when nothing else is said.
+const GRACE_SECONDS: i64 = 24 * 60 * 60;
+
+/// Checks one group of records with the same secret. Asks nobody and changes
+/// nothing.
+///
+/// # Errors
+/// Why this rotation cannot begin.
+pub fn check(
+    context: &Context,
+    inventory: &Inventory,
+    keys: &[KeyRef],
+    options: &Options,
+) -> anyhow::Result<Plan> {
+    let [first, ..] = keys else { return Err(Situation::usage("no key is named").into()) };
+    let record = inventory.record(first)?;
+    for key in keys {
+        ready(context, inventory, key)?;
+    }
+    let secret = context.secret(inventory, first, record, Slot::Current).map_err(Situation::from)?;
+    let provider = provider::provider(first.provider);
+    let mut warnings = Vec::new();
+    let by_api = replaceable(first, record, options)?;
+    let using = options.using.as_ref().map(|it| context.complete(it)).transpose()?;
+    let managing =
+        if by_api { Some(manager(context, inventory, first, record, using.as_ref())?) } else { None };
+    let judgement = match (&managing, &secret) {
+        (Some(found), Some(_)) if keys.contains(&found.keyed.key) => Some(found.judgement.clone()),
+        (_, Some(secret)) => Some(provider.check(&context.net()?, &credential(record, secret))),
+        (_, None) => None,
+    };
+    judged(first, judgement.as_ref(), &mut warnings)?;
+    let mut old = side(first, record, secret.as_ref(), judgement.as_ref());
+    let mut using = managing.as_ref().map(|it| it.keyed.key.clone());
+    match &managing {
+        Some(found) => {
+            let admin = provider.keys();
+            listed(context, found, admin, (first, record), judgement.as_ref(), &mut old)?;
+        }
+        // The console makes the key; an API may still switch the old one off.
+        None => using = switcher(context, inventory, first, record, options)?,
+    }
+    let guide = provider.console(ConsoleTask::Create, &console_ask(record, &[]));
+    Ok(Plan {
+        keys: keys.to_vec(),
+        versions: keys.iter().map(|key| inventory.keys.get(key).and_then(|it| it.current)).collect(),
+        consumers: consumers(context, inventory, keys, &mut warnings)?,
+        maker: if by_api { using.clone().map_or(Maker::Person, Maker::Api) } else { Maker::Person },
+        using,
+        grace_seconds: if options.compromised {
+            0
+        } else {
+            options.grace.map_or(GRACE_SECONDS, |it| it.seconds)
+        },
+        compromised: options.compromised,
+        kill_now: options.kill_now,
+        permissions: permissions(first, options)?,
+        guide,
+        warnings,
+        old,
+        record: record.clone(),
+    })
+}
+
+/// Returns what a console's guide is asked about a record.
+pub fn console_ask<'a>(record: &'a Record, permissions: &'a [String]) -> ConsoleAsk<'a> {
+    ConsoleAsk {
+        kind: Some(record.kind),
+        domain: record.domain.as_ref(),
+        permissions: if permissions.is_empty() { &record.permissions } else { permissions },
+        account_id: record.account_id.as_deref(),
+        remote_name: record.remote_name.as_deref(),
+        ..ConsoleAsk::default()
+    }
+}
+
+fn ready(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Result<()> {
+    let record = inventory.record(key)?;
+    if let Some(rotation) = inventory.rotation_of(key) {
+        return Err(Situation::failed(
+            "rotation-under-way",
+            format!("`{key}` rotates already, at stage {}", rotation.stage),
+        )
+        .hint(format!("`keyctl rotate {} --status`", rotation.keys[0]))
+        .into());
+    }
+    if record.state == KeyState::Disabled {
+        return Err(Situation::usage(format!("`{key}` is disabled"))
+            .hint(format!("`keyctl enable {key}` first, or `keyctl remove {key}`"))
+            .into());
+    }
+    if record.current.is_none() || record.pending.is_some() {
+        return Err(Situation::failed("not-complete", format!("adding `{key}` was not completed"))
+            .hint(format!("complete it: `keyctl add {key} --replace`"))
+            .into());
+    }
+    let store = context.store_of(inventory, record)?;
+    store.check_writable().map_err(Situation::from)?;
+    Ok(())
+}
+
+/// Returns whether the provider's API makes and deletes such keys.
+fn replaceable(key: &KeyRef, record: &Record, options: &Options) -> anyhow::Result<bool> {
+    let Some(admin) = provider::provider(key.provider).keys() else { return Ok(false) };
+    if admin.can_replace(record.kind, None).is_err() || options.stdin {
+        return Ok(false);
+    }
+    match admin.can_replace(record.kind, record.login.as_deref()) {
+        Ok(()) => Ok(true),
+        Err(why) => Err(Situation::usage(format!("`{key}` cannot be rotated: {why}"))
+            .hint(format!(
+                "make a login of its own beside it, `keyctl create {}:LABEL@{} --kind {}`, and rotate that one",
+                key.provider, key.scope, record.kind
+            ))
+            .into()),
+    }
+}
+
+fn manager(
+    context: &Context,
+    inventory: &Inventory,
+    key: &KeyRef,
+    record: &Record,
+    using: Option<&KeyRef>,
+) -> anyhow::Result<Managing> {
+    managing::find(context, inventory, Managed { key, kind: record.kind }, using)
+}
+
+/// Returns a key that can switch the old one off, or, where the API deletes,
+/// delete it. Not having one is no obstacle: a person does it then.
+fn switcher(
+    context: &Context,
+    inventory: &Inventory,
+    key: &KeyRef,
+    record: &Record,
+    options: &Options,
+) -> anyhow::Result<Option<KeyRef>> {
+    let Some(admin) = provider::provider(key.provider).keys().filter(|it| it.switch().is_some()) else {
+        return Ok(None);
+    };
+    let named = options.using.as_ref().map(|it| context.complete(it)).transpose()?;
+    let using = match managing::find(context, inventory, Managed { key, kind: record.kind }, named.as_ref()) {
+        Ok(found) => found.keyed.key,
+        Err(error) if named.is_some() => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    Ok(admin.switch().map(|_| using))
+}
+
+/// A key that is refused may be replaced all the same; that nothing could be
+/// proven of it may not be overlooked.
+fn judged(key: &KeyRef, judgement: Option<&Judgement>, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    let Some(judgement) = judgement else {
+        warnings
+            .push("the old secret is not in the store; whether it still works cannot be tried".to_owned());
+        return Ok(());
+    };
+    match judgement.verdict() {
+        Verdict::Valid => Ok(()),
+        Verdict::Limited => {
+            warnings.push(format!("the old key is limited: {}", judgement.detail));
+            Ok(())
+        }
+        Verdict::Rejected => {
+            warnings.push(format!("the old key does not work now: {}", judgement.detail));
+            Ok(())
+        }
+        // What cannot be checked by anybody is no outage.
+        Verdict::Unknown if judgement.reason() == Some(Reason::PermissionNotCheckable) => {
+            warnings.push(judgement.detail.clone());
+            Ok(())
+        }
+        Verdict::Unknown => {
+            let situation = Situation::new(
+                Exit::Unknown,
+                judgement.reason().map_or("unknown", Reason::as_str),
+                format!("whether `{key}` works now could not be told: {}", judgement.detail),
+            );
+            Err(situation.hint(judgement.hint.clone().unwrap_or_else(|| "try again later".to_owned())).into())
+        }
+    }
+}
+
+fn side(key: &KeyRef, record: &Record, secret: Option<&Secret>, judgement: Option<&Judgement>) -> Side {
+    let provider = provider::provider(key.provider);
+    let facts = judgement.map(|it| &it.facts);
+    let embedded = secret.and_then(|it| provider.embedded_id(it));
+    let told = facts.and_then(|it| it.remote_id.clone());
+    Side {
+        fingerprint: record.fingerprint.clone(),
+        last2: record.last2.clone(),
+        remote_id: record.remote_id.clone().or(told).or(embedded.filter(|_| record.kind != Kind::Private)),
+        login: record.login.clone(),
+        state: Some(if secret.is_some() { Liveness::Live } else { Liveness::Lost }),
+        name: record.remote_name.clone(),
+        role: record.role.clone().or_else(|| facts.and_then(|it| it.role.clone())),
+        created: record.created,
+        expires: record.expires,
+        permissions: record.permissions.clone(),
+    }
+}
+
+/// Looks the old key up in the manager's list: what is made must be like it,
+/// and in the same account.
+fn listed(
+    context: &Context,
+    managing: &Managing,
+    admin: Option<&dyn KeyAdmin>,
+    (key, record): (&KeyRef, &Record),
+    judgement: Option<&Judgement>,
+    old: &mut Side,
+) -> anyhow::Result<()> {
+    let Some(admin) = admin else { return Ok(()) };
+    let rows = admin
+        .list(&context.net()?, &managing.keyed.credential(), &family(record, judgement))
+        .map_err(|trouble| {
+            Situation::new(
+                Exit::Unknown,
+                trouble.reason.as_str(),
+                format!(
+                    "the list of keys could not be read with `{}`: {}",
+                    managing.keyed.key, trouble.detail
+                ),
+            )
+        })?;
+    let id = if record.kind == Kind::Smtp { old.login.clone() } else { old.remote_id.clone() };
+    let Some(row) = id.as_ref().and_then(|id| rows.iter().find(|row| row.id == *id)) else {
+        if id.is_some() && judgement.is_some_and(Judgement::accepted) {
+            return Err(Situation::usage(format!(
+                "`{}` manages another account: it does not list `{key}`, which works",
+                managing.keyed.key
+            ))
+            .hint("name a managing key of the same account with `--using KEYREF`")
+            .into());
+        }
+        return Ok(());
+    };
+    fill(old, row);
+    Ok(())
+}
+
+fn fill(old: &mut Side, row: &RemoteKey) {
+    old.name = row.name.clone().or(old.name.take());
+    old.role = row.role.clone().or(old.role.take());
+    old.created = old.created.or(row.created);
+    if let (crate::key::Expiry::Unknown, Some(at)) = (old.expires, row.expires) {
+        old.expires = crate::key::Expiry::At(at);
+    }
+}
+
+/// Returns which list of keys a record belongs to.
+pub fn family<'a>(record: &'a Record, judgement: Option<&Judgement>) -> Family<'a> {
+    let told: Option<Region> = judgement.and_then(|it| it.facts.region);
+    Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region.or(told) }
+}
+
+fn consumers(
+    context: &Context,
+    inventory: &Inventory,
+    keys: &[KeyRef],
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Vec<Delivery>> {
+    let mut deliveries = Vec::new();
+    for key in keys {
+        let record = inventory.record(key)?;
+        for consumer in &record.consumers {
+            delivering::ready(inventory, key, consumer).map_err(|failed| {
+                let situation =
+                    Situation::failed("consumer-not-ready", format!("`{}`: {}", consumer.name, failed.why));
+                match failed.hint {
+                    Some(hint) => situation.hint(hint),
+                    None => situation,
+                }
+            })?;
+            if consumer.kind == ConsumerKind::Command && !delivering::is_approved(context, &consumer.command)
+            {
+                let shown = delivering::spelt(&consumer.command);
+                warnings
+                    .push(format!("`{}` runs a command that is not approved here: {shown}", consumer.name));
+            }
+            deliveries.push(Delivery {
+                key: key.clone(),
+                name: consumer.name.clone(),
+                kind: consumer.kind,
+                state: Progress::Todo,
+                by: None,
+                at: None,
+            });
+        }
+    }
+    if deliveries.is_empty() {
+        warnings.push(
+            "no place is recorded where this key is used: after the grace period it is simply gone there"
+                .to_owned(),
+        );
+    }
+    Ok(deliveries)
+}
+
+/// Asks for the approval of every command that the plans would run.
+///
+/// # Errors
+/// Exit 9 for the first that is not approved.
+pub fn approvals(context: &Context, inventory: &Inventory, keys: &[KeyRef]) -> anyhow::Result<()> {
+    let records = keys.iter().filter_map(|key| inventory.keys.get(key));
+    let commands: Vec<(&str, &[String])> = records
+        .flat_map(|record| &record.consumers)
+        .filter(|it| it.kind == ConsumerKind::Command)
+        .map(|it| (it.name.as_str(), it.command.as_slice()))
+        .collect();
+    delivering::ask_approval(context, &commands)
+}
+
+fn permissions(key: &KeyRef, options: &Options) -> anyhow::Result<Vec<String>> {
+    let facet = provider::provider(key.provider).permissions();
+    match (facet, options.permissions.as_slice()) {
+        (_, []) => Ok(Vec::new()),
+        (Some(facet), wanted) => {
+            wanted.iter().map(|it| facet.normalise(it).map_err(|why| Situation::usage(why).into())).collect()
+        }
+        (None, _) => {
+            Err(Situation::usage(format!("keys of {} have no permissions to choose", key.provider)).into())
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! How rotations are told: what is under way, what comes next and by whom.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::plan::Plan;
+use super::preflight::console_ask;
+use super::work::Ended;
+use crate::clock::rfc3339;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::inventory::Inventory;
+use crate::inventory::select::Selected;
+use crate::key::{ConsumerKind, Fingerprint, KeyRef};
+use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::provider::{self, ConsoleTask};
+use crate::rotation::{Liveness, Means, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next};
+
+/// Who acts next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    Keyctl,
+    Human,
+    Time,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Next {
+    action: &'static str,
+    by: By,
+    detail: String,
+    url: Option<String>,
+}
+
+/// One of the two keys, its fields in the order of JSON.
+#[derive(Debug, Clone, Serialize)]
+struct Key {
+    fingerprint: Option<Fingerprint>,
+    last2: Option<String>,
+    remote_id: Option<String>,
+    login: Option<String>,
+    state: Option<Liveness>,
+}
+
+impl From<&Side> for Key {
+    fn from(side: &Side) -> Self {
+        Self {
+            fingerprint: side.fingerprint.clone(),
+            last2: side.last2.clone(),
+            remote_id: side.remote_id.clone(),
+            login: side.login.clone(),
+            state: side.state,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Place {
+    name: String,
+    kind: ConsumerKind,
+    state: Progress,
+    by: Option<String>,
+    at: Option<String>,
+    key: KeyRef,
+    #[serde(skip)]
+    url: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Owner {
+    user: String,
+    host: String,
+    pid: u32,
+    at: String,
+}
+
+/// One rotation, its fields in the contract's order; what was added stands last.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    key: KeyRef,
+    id: Option<RotationId>,
+    stage: Stage,
+    next: Option<Next>,
+    old: Key,
+    new: Key,
+    grace_until: Option<String>,
+    consumers: Vec<Place>,
+    records: Vec<KeyRef>,
+    using: Option<KeyRef>,
+    compromised: bool,
+    owner: Option<Owner>,
+    trouble: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// The result of every verb of `rotate`.
+pub struct Rotations {
+    rotations: Vec<Line>,
+}
+
+impl Rotations {
+    /// Returns how work ended.
+    pub fn of(context: &Context, ended: &[Ended]) -> Self {
+        let lines = ended.iter().map(|it| line(context, &it.inventory, &it.rotation));
+        Self::sorted(lines.collect())
+    }
+
+    /// Returns rotations as they stand, and plans.
+    pub fn planned(context: &Context, inventory: &Inventory, running: Vec<Rotation>, plans: &[Plan]) -> Self {
+        let running = running.iter().map(|it| line(context, inventory, it));
+        Self::sorted(running.chain(plans.iter().map(planned)).collect())
+    }
+
+    fn sorted(mut rotations: Vec<Line>) -> Self {
+        rotations.sort_by(|one, other| one.key.cmp(&other.key));
+        Self { rotations }
+    }
+}
+
+/// Returns the rotations that the arguments mean; none means all.
+pub fn of<'a>(inventory: &'a Inventory, what: &'a [Selected]) -> impl Iterator<Item = &'a Rotation> {
+    let meant = |rotation: &Rotation| {
+        what.is_empty()
+            || what.iter().any(|it| match it {
+                Selected::Key(key) => rotation.keys.contains(key),
+                Selected::Scope(scope) => rotation.keys.iter().any(|key| scope.covers(&key.scope)),
+            })
+    };
+    inventory.rotations.values().filter(move |it| meant(it))
+}
+
+/// `--status`
+///
+/// # Errors
+/// Exit 8 for a key or scope that is not there.
+pub fn status(context: &Context, what: &[Selected]) -> anyhow::Result<Exit> {
+    let inventory = context.inventory()?;
+    for it in what {
+        match it {
+            Selected::Key(key) => drop(inventory.record(key)?),
+            Selected::Scope(scope) => inventory.need_scope(scope)?,
+        }
+    }
+    let running: Vec<Rotation> = of(inventory, what).cloned().collect();
+    if running.is_empty() {
+        context.console.hint("no rotation is under way");
+    }
+    context.console.report(&Rotations::planned(context, inventory, running, &[]))?;
+    Ok(Exit::Done)
+}
+
+fn planned(plan: &Plan) -> Line {
+    let place = |it: &crate::rotation::Delivery| Place {
+        name: it.name.clone(),
+        kind: it.kind,
+        state: it.state,
+        by: None,
+        at: None,
+        key: it.key.clone(),
+        url: None,
+    };
+    let steps = plan.steps();
+    let by = if plan.maker == super::plan::Maker::Person { By::Human } else { By::Keyctl };
+    Line {
+        key: plan.key().clone(),
+        id: None,
+        stage: Stage::Planned,
+        next: Some(Next {
+            action: "create",
+            by,
+            detail: steps.first().cloned().unwrap_or_default(),
+            url: plan.guide.as_ref().filter(|_| by == By::Human).map(|it| it.url.clone()),
+        }),
+        old: Key::from(&plan.old),
+        new: Key::from(&Side::default()),
+        grace_until: None,
+        consumers: plan.consumers.iter().map(place).collect(),
+        records: plan.keys.clone(),
+        using: plan.using.clone(),
+        compromised: plan.compromised,
+        owner: None,
+        trouble: None,
+        warnings: plan.warnings.iter().cloned().chain(plan.breaks()).collect(),
+        steps,
+    }
+}
+
+fn line(context: &Context, inventory: &Inventory, rotation: &Rotation) -> Line {
+    let url = |it: &crate::rotation::Delivery| {
+        let record = inventory.keys.get(&it.key)?;
+        record.consumers.iter().find(|held| held.name == it.name)?.url.clone()
+    };
+    let mut consumers: Vec<Place> = Vec::new();
+    for delivery in &rotation.consumers {
+        consumers.push(Place {
+            name: delivery.name.clone(),
+            kind: delivery.kind,
+            state: delivery.state,
+            by: delivery.by.clone(),
+            at: delivery.at.map(rfc3339),
+            key: delivery.key.clone(),
+            url: url(delivery),
+        });
+    }
+    Line {
+        key: rotation.keys[0].clone(),
+        id: Some(rotation.id.clone()),
+        stage: rotation.stage,
+        next: next_of(context, inventory, rotation, &consumers),
+        old: Key::from(&rotation.old),
+        new: Key::from(&rotation.new),
+        grace_until: rotation.grace_until.map(rfc3339),
+        consumers,
+        records: rotation.keys.clone(),
+        using: rotation.using.clone(),
+        compromised: rotation.compromised,
+        owner: rotation.owner.as_ref().map(|it| Owner {
+            user: it.user.clone(),
+            host: it.host.clone(),
+            pid: it.pid,
+            at: rfc3339(it.at),
+        }),
+        trouble: rotation.trouble.clone(),
+        steps: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn next_of(
+    context: &Context,
+    inventory: &Inventory,
+    rotation: &Rotation,
+    consumers: &[Place],
+) -> Option<Next> {
+    if !inventory.rotations.contains_key(&rotation.id) {
+        return None;
+    }
+    let key = &rotation.keys[0];
+    let record = inventory.keys.get(key)?;
+    let provider = provider::provider(key.provider);
+    let replaces =
+        provider.keys().is_some_and(|it| it.can_replace(record.kind, record.login.as_deref()).is_ok());
+    let by_person = |task: ConsoleTask, action: &'static str, detail: &str| Next {
+        action,
+        by: By::Human,
+        detail: detail.to_owned(),
+        url: provider.console(task, &console_ask(record, &rotation.permissions)).map(|it| it.url),
+    };
+    let resume = |action: &'static str, detail: &str| Next {
+        action,
+        by: By::Keyctl,
+        detail: format!("{detail}: `keyctl rotate {key} --resume`"),
+        url: None,
+    };
+    let switches = provider.keys().is_some_and(|it| it.switch().is_some()) && rotation.using.is_some();
+    Some(
+        match next(
+            rotation,
+            context.now(),
+            Means { switches_off: switches && rotation.old.remote_id.is_some() },
+        ) {
+            Step::Create if rotation.using.is_none() || !replaces => by_person(
+                ConsoleTask::Create,
+                "create",
+                "make the new key in the console and give it with `--resume`",
+            ),
+            Step::Create => resume("create", "make the new key"),
+            Step::Test => resume("test", "test the new key"),
+            Step::Switch => resume("switch", "make the new key current"),
+            Step::Deploy => resume("deploy", "hand the key to the places that take it by themselves"),
+            Step::BeginGrace => resume("grace", "begin the grace period"),
+            Step::CheckUse => resume("retire", "retire the old key"),
+            Step::Disable => resume("disable", "switch the old key off"),
+            Step::Retire if !replaces => {
+                by_person(ConsoleTask::Delete, "delete", "delete the key that leaves in the console")
+            }
+            Step::Retire => resume("retire", "delete the key that leaves"),
+            Step::Prove => resume("verify", "prove that the deleted key is dead"),
+            Step::Finish => resume("finish", "tidy up"),
+            Step::Wait(Pause::Time(until)) => match rotation.used_at {
+                Some(used) => Next {
+                    action: "find-user",
+                    by: By::Human,
+                    detail: format!("the old key was used at {}: find who still has it", rfc3339(used)),
+                    url: None,
+                },
+                None => Next {
+                    action: "wait",
+                    by: By::Time,
+                    detail: format!(
+                        "both keys work until {}; then `keyctl rotate {key} --resume`",
+                        rfc3339(until)
+                    ),
+                    url: None,
+                },
+            },
+            Step::Wait(Pause::People) => {
+                let waiting: Vec<&Place> = consumers.iter().filter(|it| !it.state.is_done()).collect();
+                let names: Vec<String> = waiting.iter().map(|it| format!("`{}`", it.name)).collect();
+                let back = if rotation.stage == Stage::RollingBack {
+                    "paste the old key back"
+                } else {
+                    "paste the new key"
+                };
+                Next {
+                    action: if rotation.stage == Stage::RollingBack { "paste-back" } else { "acknowledge" },
+                    by: By::Human,
+                    detail: format!("{back} at {}, then `keyctl rotate {key} --ack NAME`", names.join(", ")),
+                    url: waiting.iter().find_map(|it| it.url.clone()),
+                }
+            }
+        },
+    )
+}
+
+impl Report for Rotations {
+    fn command(&self) -> &'static str {
+        "rotate"
+    }
+
+    fn data(&self) -> Value {
+        serde_json::json!({ "rotations": self.rotations })
+    }
+
+    fn rows(&self) -> Option<&'static str> {
+        Some("rotations")
+    }
+
+    fn human(&self, page: &mut Page) {
+        for (n, line) in self.rotations.iter().enumerate() {
+            if n > 0 {
+                page.blank();
+            }
+            one(page, line);
+        }
+    }
+}
+
+fn one(page: &mut Page, line: &Line) {
+    let id = line.id.as_ref().map(|it| format!("  {it}")).unwrap_or_default();
+    page.pieces(&[
+        (Tone::Strong, line.key.as_str()),
+        (Tone::Plain, "  "),
+        (Tone::Warn, line.stage.as_str()),
+        (Tone::Dim, &id),
+    ]);
+    let also: Vec<&str> = line.records.iter().filter(|it| **it != line.key).map(KeyRef::as_str).collect();
+    let owner =
+        line.owner.as_ref().map(|it| format!("{} on {} (process {}, {})", it.user, it.host, it.pid, it.at));
+    page.fields(&[
+        ("  also", also.join(", ").into()),
+        ("  old", side(&line.old)),
+        ("  new", side(&line.new)),
+        ("  until", line.grace_until.clone().unwrap_or_default().into()),
+        ("  next", line.next.as_ref().map(|it| it.detail.clone()).unwrap_or_default().into()),
+        ("  at", line.next.as_ref().and_then(|it| it.url.clone()).unwrap_or_default().into()),
+        ("  in the hands of", owner.unwrap_or_default().into()),
+        ("  trouble", Cell::toned(line.trouble.clone().unwrap_or_default(), Tone::Bad)),
+    ]);
+    for (n, step) in line.steps.iter().enumerate() {
+        page.paragraph(Tone::Plain, 2, &format!("{}. {step}", n + 1));
+    }
+    for warning in &line.warnings {
+        page.paragraph(Tone::Warn, 2, &format!("! {warning}"));
+    }
+    let mut table = Table::new(&["  place", "kind", "state", "by", "at"]);
+    for place in &line.consumers {
+        let tone = match place.state {
+            Progress::Pushed | Progress::Acked => Tone::Good,
+            Progress::Todo => Tone::Warn,
+            Progress::Failed => Tone::Bad,
+        };
+        table.row([
+            format!("  {}", place.name).into(),
+            place.kind.as_str().into(),
+            Cell::toned(place.state.as_str(), tone),
+            place.by.clone().unwrap_or_default().into(),
+            place.at.clone().unwrap_or_default().into(),
+        ]);
+    }
+    page.table(&table);
+}
+
+fn side(key: &Key) -> Cell {
+    let parts = [
+        key.state.map(|it| it.to_string()),
+        key.last2.as_ref().map(|it| format!("…{it}")),
+        key.login.clone(),
+        key.remote_id.clone(),
+    ];
+    Cell::from(parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}

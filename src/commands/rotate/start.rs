@@ -1,0 +1,280 @@
+//! Beginning rotations, and taking up those under way.
+
+use std::collections::BTreeSet;
+
+use super::group::groups;
+use super::plan::{Maker, Plan};
+use super::work::{Ended, Work};
+use super::{Options, by_hand, owner, preflight, report};
+use crate::context::Context;
+use crate::exit::{Exit, Situation};
+use crate::inventory::select::{Filter, Reach, Selected};
+use crate::key::KeyRef;
+use crate::output::Answer;
+use crate::rotation::{Rotation, RotationId, Side, Stage};
+
+/// Shows what would be done; changes nothing.
+///
+/// # Errors
+/// What would stop it.
+pub fn plan(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+    let (under_way, plans) = checked(context, &selected(context, what)?, options)?;
+    let inventory = context.inventory()?;
+    let running = under_way.iter().filter_map(|id| inventory.rotations.get(id)).cloned().collect();
+    context.console.report(&report::Rotations::planned(context, inventory, running, &plans))?;
+    Ok(Exit::Done)
+}
+
+/// Begins rotations of the selected keys, and goes on with those under way.
+///
+/// # Errors
+/// Before the first change: whatever stands in the way of any of them.
+pub fn start(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+    let keys = selected(context, what)?;
+    start_keys(context, &keys, options)
+}
+
+/// As [`start`], for keys.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_keys(context: &Context, keys: &BTreeSet<KeyRef>, options: &Options) -> anyhow::Result<Exit> {
+    let (under_way, plans) = checked(context, keys, options)?;
+    if options.stdin && under_way.len() + plans.len() > 1 {
+        return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
+    }
+    if !plans.is_empty() {
+        if let Some(exit) = consent(context, &plans, options)? {
+            return Ok(exit);
+        }
+        let inventory = context.inventory()?;
+        for plan in &plans {
+            preflight::approvals(context, inventory, &plan.keys)?;
+        }
+    }
+    let mut ended = Vec::new();
+    for id in &under_way {
+        ended.push(Work::take(context, options, id)?.go()?);
+    }
+    for plan in &plans {
+        ended.push(begin(context, plan, options)?.go()?);
+    }
+    finish(context, &report::Rotations::of(context, &ended), &ended)
+}
+
+fn selected(context: &Context, what: &[Selected]) -> anyhow::Result<BTreeSet<KeyRef>> {
+    let selection = context.inventory()?.select(what, Reach::Below, Filter::default())?;
+    for skipped in &selection.skipped {
+        context.console.note(format!("note: {skipped}"));
+    }
+    Ok(selection.keys)
+}
+
+/// Splits the keys into rotations under way and plans that passed every check.
+fn checked(
+    context: &Context,
+    keys: &BTreeSet<KeyRef>,
+    options: &Options,
+) -> anyhow::Result<(Vec<RotationId>, Vec<Plan>)> {
+    let inventory = context.inventory()?;
+    let mut under_way: Vec<RotationId> = Vec::new();
+    let mut plans = Vec::new();
+    for group in groups(context, inventory, keys) {
+        match group.iter().find_map(|key| inventory.rotation_of(key)) {
+            Some(rotation) if under_way.contains(&rotation.id) => {}
+            Some(rotation) => under_way.push(rotation.id.clone()),
+            None => {
+                context.restart_clock();
+                plans.push(preflight::check(context, inventory, &group, options)?);
+            }
+        }
+    }
+    Ok((under_way, plans))
+}
+
+/// Shows the plan and asks. `Some`: it ends here.
+fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Result<Option<Exit>> {
+    let console = &context.console;
+    for plan in plans {
+        if !console.is_quiet() {
+            console.page(|page| plan.page(page));
+        }
+    }
+    let question = match plans {
+        [only] => format!("Rotate `{}`?", only.key()),
+        several => format!("Rotate these {} keys?", several.len()),
+    };
+    let answer = console.confirm(&question);
+    context.restart_clock();
+    match answer {
+        Answer::Yes => Ok(None),
+        Answer::No => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
+        Answer::Nobody => {
+            let by_hand = plans.iter().all(|plan| plan.maker == Maker::Person) && !options.stdin;
+            if by_hand {
+                for plan in plans {
+                    let title = format!("Make the new key of `{}`:", plan.key());
+                    console.page(|page| by_hand::write(page, &title, plan.guide.as_ref()));
+                }
+                return Err(Situation::human("a person makes the new key in the console")
+                    .hint("then give it: `printf %s \"$NEW\" | keyctl rotate KEYREF --yes --stdin`")
+                    .into());
+            }
+            Err(Situation::refused("not-confirmed", "a rotation needs a word of consent")
+                .hint("add `--yes`; `--plan` shows what would be done")
+                .into())
+        }
+    }
+}
+
+/// Saves the intent, in our hands.
+fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow::Result<Work<'a>> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    let id = RotationId::from_random(random);
+    let me = owner::me(context);
+    let kill_now = plan.kill_now || (plan.compromised && kills_now(context, plan));
+    context.update(|inventory| {
+        for (key, version) in plan.keys.iter().zip(&plan.versions) {
+            let record = inventory.record(key)?;
+            if inventory.rotation_of(key).is_some() || record.current != *version {
+                return Err(Situation::new(
+                    Exit::Refused,
+                    "rotation-busy",
+                    format!("somebody else changed or began to rotate `{key}` just now"),
+                )
+                .hint("nothing was changed; look with `--status`")
+                .into());
+            }
+        }
+        let rotation = Rotation {
+            id: id.clone(),
+            keys: plan.keys.clone(),
+            stage: Stage::Planned,
+            started: me.at,
+            using: plan.using.clone(),
+            grace_seconds: plan.grace_seconds,
+            grace_until: None,
+            switched_at: None,
+            used_at: None,
+            deadline: None,
+            compromised: plan.compromised,
+            kill_now,
+            permissions: plan.permissions.clone(),
+            old: plan.old.clone(),
+            new: Side::default(),
+            consumers: plan.consumers.clone(),
+            owner: Some(me.clone()),
+            trouble: None,
+        };
+        inventory.rotations.insert(id.clone(), rotation);
+        Ok(())
+    })?;
+    Ok(Work::held(context, options, id, me))
+}
+
+/// Asks whether a leaked key is to die before the places have the new one.
+fn kills_now(context: &Context, plan: &Plan) -> bool {
+    if plan.consumers.is_empty() || context.console.said_yes() {
+        return false;
+    }
+    let question = "Delete the old key at once, before every place has the new one?";
+    context.console.confirm(question) == Answer::Yes
+}
+
+/// Goes on with a rotation: the one of the key, the only one, or all.
+///
+/// # Errors
+/// Exit 8 when there is none, exit 2 when it is not clear which, exit 9 while
+/// somebody else has it.
+pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options) -> anyhow::Result<Exit> {
+    let inventory = context.inventory()?;
+    if !all {
+        let ids = if let [Selected::Scope(_)] = what {
+            of_scope(context, what)?
+        } else {
+            vec![chosen(context, what)?]
+        };
+        let mut ended = Vec::new();
+        for id in ids {
+            ended.push(Work::take(context, options, &id)?.go()?);
+        }
+        return finish(context, &report::Rotations::of(context, &ended), &ended);
+    }
+    if options.stdin && inventory.rotations.len() > 1 {
+        return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
+    }
+    let mut ended = Vec::new();
+    let mut codes = Vec::new();
+    for id in inventory.rotations.keys() {
+        match Work::take(context, options, id) {
+            Ok(work) => ended.push(work.go()?),
+            Err(error) => {
+                // A job that meets another at work leaves it alone.
+                let (_, code, message, _) = crate::exit::situation(&error);
+                context.console.warning(message);
+                codes.push(if code == "rotation-busy" { Exit::Done } else { Exit::Human });
+            }
+        }
+    }
+    let exit = finish(context, &report::Rotations::of(context, &ended), &ended)?;
+    Ok(Exit::merge(codes.into_iter().chain([exit])))
+}
+
+fn of_scope(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
+    let inventory = context.inventory()?;
+    let ids: Vec<RotationId> = super::report::of(inventory, what).map(|it| it.id.clone()).collect();
+    if ids.is_empty() { Err(none().into()) } else { Ok(ids) }
+}
+
+fn none() -> Situation {
+    Situation::missing("no-such-rotation", "no rotation is under way")
+        .hint("`keyctl rotate KEYREF` begins one; `keyctl rotate --status` lists them")
+}
+
+/// Returns the rotation that is meant: that of the key, else the only one.
+///
+/// # Errors
+/// Exit 8 when there is none, exit 2 when there are several.
+pub fn chosen(context: &Context, what: &[Selected]) -> anyhow::Result<RotationId> {
+    let inventory = context.inventory()?;
+    if let [Selected::Key(key)] = what {
+        inventory.record(key)?;
+        return inventory.rotation_of(key).map(|it| it.id.clone()).ok_or_else(|| {
+            Situation::missing("no-such-rotation", format!("`{key}` does not rotate"))
+                .hint(format!("`keyctl rotate {key}` begins it"))
+                .into()
+        });
+    }
+    let found: Vec<&Rotation> = report::of(inventory, what).collect();
+    match found.as_slice() {
+        [only] => Ok(only.id.clone()),
+        [] => Err(none().into()),
+        several => {
+            let keys: Vec<String> = several.iter().map(|it| format!("`{}`", it.keys[0])).collect();
+            Err(Situation::usage(format!("several rotations are under way: {}", keys.join(", ")))
+                .hint("name the key, or `--resume --all`")
+                .into())
+        }
+    }
+}
+
+/// Reports what came of it and returns the code that speaks for all.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn finish(context: &Context, report: &report::Rotations, ended: &[Ended]) -> anyhow::Result<Exit> {
+    context.console.report(report)?;
+    Ok(Exit::merge(ended.iter().map(|it| it.exit)))
+}
+
+/// Reports rotations as they stand.
+///
+/// # Errors
+/// When the inventory cannot be read.
+pub fn show(context: &Context, ids: &[RotationId]) -> anyhow::Result<()> {
+    let inventory = context.inventory_file.load()?;
+    let rotations = ids.iter().filter_map(|id| inventory.rotations.get(id)).cloned().collect();
+    context.console.report(&report::Rotations::planned(context, &inventory, rotations, &[]))?;
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! `--abort` before the switch, `--rollback` while the old key exists.
+
+use super::start::{chosen, finish};
+use super::swap::swap_back;
+use super::work::Work;
+use super::{Options, report};
+use crate::commands::managing::credential;
+use crate::context::{Context, Slot};
+use crate::exit::{Exit, Situation};
+use crate::inventory::select::Selected;
+use crate::key::{Reason, Verdict};
+use crate::provider::{self};
+use crate::rotation::{Liveness, Stage};
+
+/// Gives up before the switch: the unused key is deleted.
+///
+/// # Errors
+/// Exit 8 without such a rotation, exit 1 after the switch, exit 9 while
+/// somebody else has it.
+pub fn abort(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+    let id = chosen(context, what)?;
+    let work = Work::take(context, options, &id)?;
+    let begun = begin_abort(&work);
+    end(context, &work, begun)
+}
+
+fn begin_abort(work: &Work<'_>) -> anyhow::Result<()> {
+    let snapshot = work.snapshot()?;
+    let stage = snapshot.rotation.stage;
+    if matches!(stage, Stage::Aborting | Stage::Aborted) {
+        return Ok(());
+    }
+    if !stage.before_switch() {
+        return Err(Situation::failed(
+            "switched-already",
+            format!("`{}` is switched already (stage {stage})", snapshot.key()),
+        )
+        .hint(format!("the way back is `keyctl rotate {} --rollback`", snapshot.key()))
+        .into());
+    }
+    work.save(stage, |_, rotation| {
+        rotation.stage = Stage::Aborting;
+        if stage == Stage::Planned {
+            // Nothing was made yet.
+            rotation.new.state = Some(Liveness::Dead);
+            rotation.stage = Stage::Aborted;
+        }
+        Ok(())
+    })
+}
+
+/// Makes the old key current again.
+///
+/// # Errors
+/// Exit 8 without such a rotation, exit 1 when the old key is gone or does not
+/// work, exit 4 when that could not be told, exit 9 while somebody else has it.
+pub fn rollback(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+    let id = chosen(context, what)?;
+    let work = Work::take(context, options, &id)?;
+    let begun = begin_rollback(&work);
+    end(context, &work, begun)
+}
+
+fn begin_rollback(work: &Work<'_>) -> anyhow::Result<()> {
+    let snapshot = work.snapshot()?;
+    let key = snapshot.key();
+    let stage = snapshot.rotation.stage;
+    let by_hand = stage == Stage::Retiring
+        && snapshot.rotation.old.state != Some(Liveness::Retiring)
+        && snapshot.admin().is_none();
+    match stage {
+        Stage::RollingBack | Stage::RolledBack => return Ok(()),
+        Stage::Switched | Stage::Deploying | Stage::Grace | Stage::Disabled => {}
+        Stage::Retiring if by_hand => {}
+        _ if stage.before_switch() => {
+            return Err(Situation::failed(
+                "not-switched",
+                format!("`{key}` is not switched yet (stage {stage})"),
+            )
+            .hint(format!("give up with `keyctl rotate {key} --abort`"))
+            .into());
+        }
+        _ => return Err(too_late(&snapshot, "it is being deleted").into()),
+    }
+    if snapshot.rotation.old.state == Some(Liveness::Dead) {
+        return Err(too_late(&snapshot, "it is dead").into());
+    }
+    if snapshot.rotation.old.state == Some(Liveness::Disabled) {
+        switch_on(work, &snapshot)?;
+    }
+    old_works(work, &snapshot)?;
+    work.save(stage, |inventory, rotation| {
+        rotation.old.state = Some(Liveness::Live);
+        swap_back(inventory, rotation)
+    })
+}
+
+fn too_late(snapshot: &super::work::Snapshot, why: &str) -> Situation {
+    Situation::failed(
+        "too-late",
+        format!("the old key of `{}` cannot become current again: {why}", snapshot.key()),
+    )
+    .hint(format!("rotate once more: `keyctl rotate {}` when this rotation is done", snapshot.key()))
+}
+
+fn switch_on(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Result<()> {
+    let switch = snapshot.provider().keys().and_then(|it| it.switch());
+    let id = snapshot.rotation.old.remote_id.as_deref();
+    if let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) {
+        switch.set(&work.context.net()?, &manager.credential(), id, true).map_err(|trouble| {
+            let exit =
+                if trouble.reason.verdict() == Verdict::Unknown { Exit::Unknown } else { Exit::Failed };
+            let message = format!("the old key was not switched on again: {}", trouble.detail);
+            Situation::new(exit, trouble.reason.as_str(), message)
+        })?;
+    }
+    Ok(())
+}
+
+fn old_works(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Result<()> {
+    let secret = work.secret(snapshot, Slot::Previous)?;
+    let Some(secret) = secret else {
+        return Err(too_late(snapshot, "its secret is not in the store").into());
+    };
+    let mut record = snapshot.record()?.clone();
+    record.login.clone_from(&snapshot.rotation.old.login);
+    record.remote_id.clone_from(&snapshot.rotation.old.remote_id);
+    let net = work.context.net()?;
+    let judgement = provider::provider(snapshot.key().provider).check(&net, &credential(&record, &secret));
+    match judgement.verdict() {
+        Verdict::Valid | Verdict::Limited => Ok(()),
+        Verdict::Rejected => Err(too_late(snapshot, &judgement.detail).into()),
+        Verdict::Unknown => Err(Situation::new(
+            Exit::Unknown,
+            judgement.reason().map_or("unknown", Reason::as_str),
+            format!("whether the old key still works could not be told: {}", judgement.detail),
+        )
+        .hint("nothing was changed; try again")
+        .into()),
+    }
+}
+
+/// Goes on with what was begun; what could not be begun is an error, and the
+/// rotation is let go as it was.
+fn end(context: &Context, work: &Work<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Exit> {
+    if let Err(error) = begun {
+        work.let_go();
+        return Err(error);
+    }
+    let ended = vec![work.go()?];
+    finish(context, &report::Rotations::of(context, &ended), &ended)
+}

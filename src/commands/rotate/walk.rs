@@ -1,0 +1,75 @@
+//! The places where a person pastes the key: told where, one by one with
+//! `--walk`, else all at once.
+
+use super::deploy::note;
+use super::work::{Flow, Snapshot, Work};
+use crate::context::Slot;
+use crate::exit::Exit;
+use crate::output::{Answer, Tone};
+use crate::rotation::{Delivery, Progress, Stage};
+
+/// Waits for people: goes through the places with the one at the terminal, or
+/// stops.
+pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+    let waiting: Vec<&Delivery> =
+        snapshot.rotation.consumers.iter().filter(|it| !it.state.is_done()).collect();
+    if work.options.walk && work.context.console.can_ask() {
+        return through(work, snapshot, &waiting);
+    }
+    let key = snapshot.key();
+    let back = snapshot.rotation.stage == Stage::RollingBack;
+    work.context.console.page(|page| {
+        let what = if back { "the old key goes back to" } else { "a person pastes the new key at" };
+        page.line(Tone::Strong, format!("{key}: {what}"));
+        for delivery in &waiting {
+            let place = url(snapshot, delivery).map(|it| format!("  {it}")).unwrap_or_default();
+            page.line(Tone::Plain, format!("  {}{place}", delivery.name));
+        }
+    });
+    work.context.console.hint(format!(
+        "copy it with `keyctl get {key} --reveal`; then say so: `keyctl rotate {key} --ack NAME`, or `--walk`"
+    ));
+    Ok(Flow::Stop(Exit::Human))
+}
+
+fn url<'a>(snapshot: &'a Snapshot, delivery: &Delivery) -> Option<&'a str> {
+    let record = snapshot.inventory.keys.get(&delivery.key)?;
+    record.consumers.iter().find(|it| it.name == delivery.name)?.url.as_deref()
+}
+
+fn through(work: &Work<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyhow::Result<Flow> {
+    let console = &work.context.console;
+    for (n, delivery) in waiting.iter().enumerate() {
+        console.page(|page| {
+            page.line(Tone::Strong, format!("{} of {}: {}", n + 1, waiting.len(), delivery.name));
+            if let Some(url) = url(snapshot, delivery) {
+                page.line(Tone::Plain, format!("  {url}"));
+            }
+        });
+        loop {
+            let prompt = "  Enter: it is pasted there; `show`: show the key here; `skip`: later; `stop`: ";
+            let answer = console.ask(prompt).map(|it| it.trim().to_lowercase());
+            work.context.restart_clock();
+            match answer.as_deref() {
+                Some("") => break note(work, delivery, Progress::Acked)?,
+                Some("show") => show(work, snapshot, delivery)?,
+                Some("skip") => break,
+                Some("stop") | None => return Ok(Flow::Stop(Exit::Human)),
+                Some(_) => {}
+            }
+        }
+    }
+    let rotation = work.snapshot()?.rotation;
+    Ok(if rotation.delivered() { Flow::On } else { Flow::Stop(Exit::Human) })
+}
+
+/// Shows the key on the terminal, and only there: `ask` has made sure of it.
+fn show(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery) -> anyhow::Result<()> {
+    let record = snapshot.inventory.record(&delivery.key)?;
+    let question = "  It stays visible in this terminal's history. Show it?";
+    if work.context.console.confirm(question) == Answer::Yes {
+        let secret = work.context.need_secret(&snapshot.inventory, &delivery.key, record, Slot::Current)?;
+        work.context.console.note(format!("  {}", secret.expose()));
+    }
+    Ok(())
+}
