@@ -1,16 +1,32 @@
 //! `keyctl disable`.
 
+use super::switching::{self, Turn};
 use crate::context::Context;
-use crate::exit::{Exit, Situation};
+use crate::exit::Exit;
+use crate::key::KeyRefArg;
 
 /// Arguments of `disable`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Where the provider's API can, keyctl switches the key off; else it prints the way through the
+console, asks whether it is done, and proves it. A disabled key that is refused is healthy.")]
+pub struct Args {
+    /// The key to switch off
+    #[arg(value_name = "KEYREF", add = super::completions::keys())]
+    key: KeyRefArg,
+    /// It is switched off at the provider already: record it
+    #[arg(long)]
+    done: bool,
+    /// The key that switches it off by API
+    #[arg(long, value_name = "KEYREF", add = super::completions::keys())]
+    using: Option<KeyRefArg>,
+}
 
-/// Runs the command.
+/// Switches a key off, or has a person do it, proves it and records it.
 ///
 /// # Errors
-/// Not built yet.
-pub fn run(_: Args, _: &Context) -> anyhow::Result<Exit> {
-    Err(Situation::failed("not-built", "this command is not built yet").into())
+/// Exit 2 where keys cannot be switched off, exit 6 when a person must act,
+/// exit 8 without such a key, exit 9 without consent.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    switching::run(context, &args.key, Turn::Off, args.done, args.using.as_ref())
 }

@@ -38,5 +38,6 @@ pub mod send_test;
 pub mod set;
 pub mod show;
 pub mod store;
+mod switching;
 pub mod validate;
 pub mod which;

@@ -133,8 +133,9 @@ fn wanted<'a>(snapshot: &'a Snapshot, record: &'a Record) -> NewKey<'a> {
 }
 
 fn not_made(trouble: &Trouble) -> Situation {
-    let exit =
-        if trouble.reason.verdict() == crate::key::Verdict::Unknown { Exit::Unknown } else { Exit::Failed };
+    // An answer that says no in words of its own is a no.
+    let said_no = trouble.reason == Reason::UnexpectedResponse && !trouble.outcome_unknown;
+    let exit = if is_passing(trouble.reason) && !said_no { Exit::Unknown } else { Exit::Failed };
     let situation = Situation::new(
         exit,
         trouble.reason.as_str(),
@@ -152,7 +153,7 @@ fn refused(snapshot: &Snapshot, trouble: &Trouble) -> Situation {
         it.id != snapshot.rotation.id && it.keys[0].provider == provider && !it.stage.before_switch()
     });
     let waiting: Vec<String> = waiting.map(|it| format!("`{}`", it.keys[0])).collect();
-    if waiting.is_empty() || trouble.reason.verdict() == crate::key::Verdict::Unknown {
+    if waiting.is_empty() || situation.exit == Exit::Unknown {
         return situation;
     }
     let hint = situation.hint.clone().unwrap_or_default();

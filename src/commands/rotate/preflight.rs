@@ -8,7 +8,9 @@ use crate::commands::managing::{self, Managed, Managing, credential};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{ConsumerKind, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict};
+use crate::key::{
+    ConsumerKind, Domain, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict,
+};
 use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, RemoteKey};
 use crate::rotation::{Delivery, Liveness, Progress, Side};
 
@@ -27,7 +29,9 @@ pub fn check(
     options: &Options,
 ) -> anyhow::Result<Plan> {
     let [first, ..] = keys else { return Err(Situation::usage("no key is named").into()) };
-    let record = inventory.record(first)?;
+    let mut record = inventory.record(first)?.clone();
+    place(&mut record);
+    let record = &record;
     for key in keys {
         ready(context, inventory, key)?;
     }
@@ -74,6 +78,14 @@ pub fn check(
         old,
         record: record.clone(),
     })
+}
+
+/// Fills in the domain that a login names, where only the login is recorded.
+pub fn place(record: &mut Record) {
+    let named = record.login.as_ref().filter(|_| record.kind == Kind::Smtp && record.domain.is_none());
+    if let Some(domain) = named.and_then(|login| Domain::parse(login.split_once('@')?.1).ok()) {
+        record.domain = Some(domain);
+    }
 }
 
 /// Returns what a console's guide is asked about a record.

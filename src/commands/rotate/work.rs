@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::{Options, by_hand, create, deploy, owner, retire, swap, test_key, used, walk};
+use super::{Options, by_hand, create, deploy, owner, preflight, retire, swap, test_key, used, walk};
 use crate::commands::managing::{Keyed, credential};
 use crate::context::{Context, Slot};
 use crate::exit::{self, Exit, Situation};
@@ -115,8 +115,13 @@ impl<'a> Work<'a> {
     /// # Errors
     /// Exit 8 when it is not there any more.
     pub fn snapshot(&self) -> anyhow::Result<Snapshot> {
-        let inventory = self.context.inventory_file.load()?;
+        let mut inventory = self.context.inventory_file.load()?;
         let rotation = inventory.rotations.get(&self.id).cloned().ok_or_else(|| gone(&self.id))?;
+        for key in &rotation.keys {
+            if let Some(record) = inventory.keys.get_mut(key) {
+                preflight::place(record);
+            }
+        }
         Ok(Snapshot { inventory, rotation })
     }
 
