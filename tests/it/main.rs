@@ -11,6 +11,7 @@ mod handing;
 mod inventory;
 mod layering;
 mod reports;
+mod rotation;
 mod sandbox;
 mod scope;
 mod store_command;

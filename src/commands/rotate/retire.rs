@@ -244,6 +244,8 @@ enum Death {
 
 fn dead(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Death> {
     if let Some(secret) = leaving_secret(work, snapshot)? {
+        // What was seen of it before it was deleted counts no more.
+        work.forget(&secret);
         match probed(work, snapshot, &secret)? {
             Death::Unknown(_) => {}
             certain => return Ok(certain),

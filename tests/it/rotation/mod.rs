@@ -1,0 +1,5 @@
+//! `keyctl rotate` and `keyctl consumer` against the sandbox: what is promised
+//! at every moment, also when the process or a request dies at any of them.
+
+mod paths;
+mod rig;

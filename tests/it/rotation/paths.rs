@@ -1,0 +1,121 @@
+//! The whole way for each kind of key, and the plan before it.
+
+use serde_json::{Value, json};
+
+use super::rig::{DOMAIN, PAST_GRACE, Rig, manual};
+
+#[test]
+fn an_admin_key_replaces_itself() {
+    let mut rig = Rig::new();
+    let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--yes"]).exits(0);
+    rig.keeps_secrets(&ran);
+    let rotation = ran.data()["rotations"][0].clone();
+    assert_eq!(rotation["stage"], "grace", "{rotation}");
+    assert_eq!(rotation["next"]["by"], "time");
+    assert_eq!(rotation["old"]["state"], "live");
+    assert_eq!(rotation["records"], json!(["mailgun@acme"]));
+    rig.invariants("mailgun@acme", "in grace");
+    assert_eq!(rig.keys().len(), 2);
+    let current = rig.get("mailgun@acme", "current").unwrap();
+    assert_eq!(rig.get("mailgun@acme", "previous").unwrap(), rig.started_with["mailgun@acme"].secret);
+    let new = rig.keys().into_iter().find(|it| it["secret"] == current.as_str()).unwrap();
+    assert_eq!((new["role"].as_str(), new["kind"].as_str()), (Some("admin"), Some("user")));
+    let id = rotation["id"].as_str().unwrap();
+    assert!(new["description"].as_str().unwrap().contains(id), "{new}");
+    // Too early: nothing happens.
+    assert_eq!(rig.rotate(&["mailgun@acme"], 0)["stage"], "grace");
+    assert_eq!(rig.keys().len(), 2);
+    rig.after(PAST_GRACE);
+    let done = rig.rotate(&["mailgun@acme", "--resume"], 0);
+    assert_eq!((&done["stage"], &done["next"]), (&json!("done"), &Value::Null));
+    assert_eq!(done["old"]["state"], "dead");
+    rig.is_done("mailgun@acme", "after the grace period");
+    assert_eq!(rig.keys().len(), 1);
+}
+
+#[test]
+fn a_sending_key_is_replaced_by_the_account_key() {
+    let mut rig = Rig::new();
+    let key = rig.sandbox.mailgun_sending_key(&rig.account, DOMAIN);
+    rig.record("mailgun:send@acme", &key, &format!("kind = \"sending\"\ndomain = \"{DOMAIN}\""));
+    let rotation = rig.rotate(&["mailgun:send@acme", "--yes", "--grace", "1h"], 0);
+    assert_eq!(rotation["stage"], "grace", "{rotation}");
+    assert_eq!(rotation["using"], "mailgun@acme");
+    let current = rig.get("mailgun:send@acme", "current").unwrap();
+    let new = rig.keys().into_iter().find(|it| it["secret"] == current.as_str()).unwrap();
+    assert_eq!(
+        (&new["role"], &new["kind"], &new["domain_name"]),
+        (&json!("sending"), &json!("domain"), &json!(DOMAIN))
+    );
+    rig.after(3_660);
+    assert_eq!(rig.rotate(&["--resume"], 0)["stage"], "done");
+    rig.is_done("mailgun:send@acme", "after the grace period");
+    assert_eq!(rig.working().len(), 2, "the account key is untouched");
+}
+
+#[test]
+fn the_plan_changes_nothing_and_says_everything() {
+    let rig = Rig::new();
+    rig.append(&manual("mailgun@acme", "shop"));
+    let before = rig.files();
+    let plan = rig.rotate(&["mailgun@acme", "--plan"], 0);
+    assert_eq!((&plan["id"], &plan["stage"]), (&Value::Null, &json!("planned")));
+    assert_eq!(plan["next"]["action"], "create");
+    assert_eq!(plan["consumers"][0]["name"], "shop");
+    let steps: Vec<&str> = plan["steps"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(steps[0].contains("by API, with `mailgun@acme`"), "{steps:?}");
+    assert!(steps.iter().any(|it| it.contains("`shop`")), "{steps:?}");
+    assert!(rig.files() == before, "something was written");
+    assert_eq!(rig.keys().len(), 1);
+    let shown = rig.run(&["rotate", "mailgun@acme", "--plan"]).exits(0).stdout;
+    assert!(shown.contains("1. make a new account key by API"), "{shown}");
+}
+
+#[test]
+fn without_a_word_of_consent_nothing_begins() {
+    let rig = Rig::new();
+    let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme"]).exits(9);
+    assert_eq!(ran.json()["error"]["code"], "not-confirmed");
+    assert_eq!(rig.keys().len(), 1);
+    assert_eq!(rig.status(), Vec::<Value>::new());
+    assert_eq!(rig.run(&["rotate", "--yes"]).exits(2).stdout, "");
+    let _ = rig.run(&["rotate", "mailgun@nobody", "--yes"]).exits(8);
+    let _ = rig.run(&["rotate", "mailgun@acme", "--resume"]).exits(8);
+    let _ = rig.run(&["rotate", "--resume", "--all"]).exits(0);
+}
+
+#[test]
+fn a_scope_rotates_every_key_below_it() {
+    let mut rig = Rig::new();
+    let key = rig.sandbox.mailgun_sending_key(&rig.account, DOMAIN);
+    rig.record("mailgun:send@acme/berlin", &key, &format!("kind = \"sending\"\ndomain = \"{DOMAIN}\""));
+    let data = rig.world.data(&["rotate", "acme", "--yes", "--grace", "0s"], 0);
+    let stages: Vec<(&str, &str)> = data["rotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["key"].as_str().unwrap(), it["stage"].as_str().unwrap()))
+        .collect();
+    assert_eq!(stages, [("mailgun:send@acme/berlin", "done"), ("mailgun@acme", "done")]);
+    rig.is_done("mailgun@acme", "all at once");
+    rig.is_done("mailgun:send@acme/berlin", "all at once");
+}
+
+#[test]
+fn what_policy_says_is_due_is_listed_and_begun() {
+    let mut rig = Rig::new();
+    rig.append("\n[agency.acme]\nrotate_every = \"90d\"\n");
+    let created = |world: &crate::support::World, days: i64| {
+        let at = jiff::Timestamp::now().as_second() - days * 86_400;
+        let at = jiff::Timestamp::from_second(at).unwrap();
+        world.write_inventory(&world.inventory().replace("note = ", &format!("created = \"{at}\"\nnote = ")));
+    };
+    assert_eq!(rig.world.data(&["rotate", "--due"], 0)["due"], json!([]));
+    created(&rig.world, 80);
+    assert_eq!(rig.world.data(&["rotate", "--due"], 0)["due"], json!([]));
+    rig.after(15 * 86_400);
+    let due = rig.world.data(&["rotate", "--due"], 3)["due"].clone();
+    assert_eq!((&due[0]["key"], &due[0]["reason"]), (&json!("mailgun@acme"), &json!("age")));
+    assert_eq!(rig.rotate(&["--due", "--start", "--yes"], 0)["stage"], "grace");
+    assert_eq!(rig.world.data(&["rotate", "--due"], 0)["due"], json!([]));
+}

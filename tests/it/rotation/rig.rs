@@ -1,0 +1,219 @@
+//! A home, a sandbox and an account; and the invariants, checked against what
+//! the sandbox knows and what the program says.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+use crate::support::sandbox::{Sandbox, SandboxKey};
+use crate::support::world::Ran;
+
+use keyctl::key::{KeyRef, RecordId, Secret};
+use keyctl::store::{self, Item, Store, Surroundings};
+
+pub const DOMAIN: &str = "mg.acme.example";
+/// A day and a minute: past the usual grace period.
+pub const PAST_GRACE: i64 = 86_460;
+
+pub struct Rig {
+    pub world: World,
+    pub sandbox: Sandbox,
+    pub account: String,
+    /// What each recorded key was at the start.
+    pub started_with: BTreeMap<String, SandboxKey>,
+}
+
+impl Rig {
+    /// Returns an account with a domain and an admin key, recorded as `mailgun@acme`.
+    pub fn new() -> Self {
+        let sandbox = Sandbox::start();
+        let mut rig = Self::on(sandbox);
+        let key = rig.sandbox.mailgun_key(&rig.account, "admin");
+        rig.record("mailgun@acme", &key, "kind = \"account\"");
+        rig
+    }
+
+    /// Returns an account with a domain; nothing is recorded.
+    pub fn on(sandbox: Sandbox) -> Self {
+        let account = sandbox.mailgun_account();
+        sandbox.domain(&account, "us", DOMAIN, "active");
+        let mut world = World::new();
+        world.join(&sandbox.env());
+        world.set("USER", "ana");
+        world.write_inventory("# kept: who may order keys is Jo\nversion = 1\n");
+        Self { world, sandbox, account, started_with: BTreeMap::new() }
+    }
+
+    /// Records a key of the sandbox, as `add` would have.
+    pub fn record(&mut self, key: &str, made: &SandboxKey, fields: &str) {
+        let secret = Secret::new(made.secret.clone());
+        let fields = format!(
+            "{fields}\nfingerprint = \"{}\"\nlast2 = \"{}\"\nremote_id = \"{}\"",
+            secret.fingerprint(),
+            secret.last2(),
+            made.id
+        );
+        self.record_secret(key, &secret, &fields);
+        self.started_with.insert(key.to_owned(), made.clone());
+    }
+
+    /// Records a secret with fields of the caller's.
+    pub fn record_secret(&mut self, key: &str, secret: &Secret, fields: &str) {
+        let n = u8::try_from(self.world.inventory().matches("[key.").count()).unwrap();
+        let id = RecordId::from_random([n + 1; 10]);
+        let text = format!(
+            "{}\n[key.\"{key}\"]   # {key} is dear to us\nid = \"{id}\"\n{fields}\ncurrent = 1\nnote = \"ordered by Jo\"\n",
+            self.world.inventory()
+        );
+        self.world.write_inventory(&text);
+        let item = Item { id, version: 1, key: key.parse::<KeyRef>().unwrap() };
+        self.store().put(&item, secret).unwrap();
+    }
+
+    /// Adds text to the inventory.
+    pub fn append(&self, text: &str) {
+        self.world.write_inventory(&format!("{}{text}", self.world.inventory()));
+    }
+
+    pub fn store(&self) -> Box<dyn Store> {
+        let surroundings = Surroundings {
+            data_dir: self.world.path("home/.local/share/keyctl"),
+            config_dir: self.world.path("home/.config/keyctl"),
+            ..Surroundings::default()
+        };
+        store::open("file", &surroundings).unwrap()
+    }
+
+    /// Moves both clocks: the program's and the sandbox's.
+    pub fn after(&mut self, seconds: i64) {
+        self.world.set("KEYCTL_DEBUG_CLOCK_OFFSET", &seconds.to_string());
+        self.sandbox.clock(seconds);
+    }
+
+    /// Returns every file but the locks, whose content is who held them last.
+    pub fn files(&self) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+        let mut files = self.world.files();
+        files.retain(|path, _| path.extension().is_none_or(|it| it != "lock"));
+        files
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.world.run(arguments)
+    }
+
+    /// Runs `rotate` with these arguments and returns its only rotation.
+    #[track_caller]
+    pub fn rotate(&self, arguments: &[&str], code: i32) -> Value {
+        let data = self.world.data(&[&["rotate"], arguments].concat(), code);
+        let rotations = data["rotations"].as_array().unwrap();
+        assert_eq!(rotations.len(), 1, "{data}");
+        rotations[0].clone()
+    }
+
+    /// Returns the rotations under way.
+    #[track_caller]
+    pub fn status(&self) -> Vec<Value> {
+        self.world.data(&["rotate", "--status"], 0)["rotations"].as_array().unwrap().clone()
+    }
+
+    /// Returns everything the sandbox knows of Mailgun.
+    pub fn state(&self) -> Value {
+        let state = self.sandbox.control("GET", "/state", Value::Null);
+        if state["mailgun"].is_null() { state } else { state["mailgun"].clone() }
+    }
+
+    /// Returns the account's keys: listed ones, or deleted ones that still work.
+    pub fn keys(&self) -> Vec<Value> {
+        let state = self.state();
+        let keys = state["keys"].as_array().unwrap();
+        let mine = |it: &&Value| it["account"] == self.account.as_str();
+        keys.iter().filter(mine).filter(|it| it["works"] == true || it["dies"].is_null()).cloned().collect()
+    }
+
+    /// Returns the ids of the keys that work.
+    pub fn working(&self) -> Vec<String> {
+        let keys = self.keys();
+        let works = keys.iter().filter(|it| it["works"] == true);
+        works.map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Returns a stored secret as `get` gives it.
+    pub fn get(&self, key: &str, slot: &str) -> Option<String> {
+        let ran = self.run(&["get", key, "--slot", slot]);
+        (ran.code == 0).then(|| ran.stdout.trim_end().to_owned())
+    }
+
+    /// Asserts what holds at every moment: some stored key of `key` works, and
+    /// each key of the account is one we began with or is announced.
+    #[track_caller]
+    pub fn invariants(&self, key: &str, context: &str) {
+        let keys = self.keys();
+        let slots: Vec<String> =
+            ["current", "pending", "previous"].iter().filter_map(|slot| self.get(key, slot)).collect();
+        let works =
+            |secret: &String| keys.iter().any(|it| it["secret"] == secret.as_str() && it["works"] == true);
+        assert!(slots.iter().any(works), "{context}: no stored key of {key} works");
+        let inventory = self.world.inventory();
+        for found in &keys {
+            let id = found["id"].as_str().unwrap();
+            let begun = self.started_with.values().any(|it| it.id == id);
+            let marked =
+                self.rotation_ids().iter().any(|it| found["description"].as_str().unwrap().contains(it));
+            assert!(
+                begun || marked || inventory.contains(id),
+                "{context}: {id} is nowhere announced:\n{inventory}"
+            );
+        }
+        for text in [
+            "# kept: who may order keys is Jo",
+            &format!("# {key} is dear to us"),
+            "note = \"ordered by Jo\"",
+        ] {
+            assert!(inventory.contains(text), "{context}: `{text}` is lost:\n{inventory}");
+        }
+    }
+
+    fn rotation_ids(&self) -> Vec<String> {
+        let inventory = self.world.inventory();
+        let headers = inventory.lines().filter_map(|it| it.strip_prefix("[rotation."));
+        headers.map(|it| it.split([']', '.']).next().unwrap().to_owned()).collect()
+    }
+
+    /// Asserts that no secret of the sandbox stands in what was said or saved.
+    #[track_caller]
+    pub fn keeps_secrets(&self, ran: &Ran) {
+        let inventory = self.world.inventory();
+        for found in self.state()["keys"].as_array().unwrap() {
+            let secret = found["secret"].as_str().unwrap();
+            assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "a secret in the output");
+            assert!(!inventory.contains(secret), "a secret in the inventory");
+        }
+    }
+
+    /// Asserts that a key was replaced and nothing is left of the rotation.
+    #[track_caller]
+    pub fn is_done(&self, key: &str, context: &str) {
+        assert_eq!(self.status(), Vec::<Value>::new(), "{context}");
+        let old = &self.started_with[key];
+        let current = self.get(key, "current").unwrap();
+        assert_ne!(current, old.secret, "{context}: the old key is current");
+        assert_eq!(self.get(key, "previous"), None, "{context}");
+        assert_eq!(self.get(key, "pending"), None, "{context}");
+        let keys = self.keys();
+        let ids: Vec<&Value> = keys.iter().map(|it| &it["id"]).collect();
+        let found = keys.iter().find(|it| it["secret"] == current.as_str()).unwrap();
+        assert_eq!(found["works"], true, "{context}");
+        assert!(!ids.contains(&&json!(old.id)), "{context}: the old key is alive");
+        let shown = self.world.data(&["show", key], 0)["key"].clone();
+        assert_eq!(shown["remote_id"], found["id"], "{context}");
+        assert_eq!(shown["note"], "ordered by Jo", "{context}");
+    }
+}
+
+/// Returns a consumer table of a key.
+pub fn manual(key: &str, name: &str) -> String {
+    format!(
+        "\n[[key.\"{key}\".consumer]]\nname = \"{name}\"\nkind = \"manual\"\nurl = \"https://{name}.example/keys\"\n"
+    )
+}
