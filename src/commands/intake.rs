@@ -43,21 +43,37 @@ impl Taken {
     /// # Errors
     /// Exit 2: what it is, and what is wanted.
     pub fn fits(&self, provider: ProviderId, kind: Option<Kind>) -> Result<(), Situation> {
-        let refused = match kind {
-            Some(kind) => provider::provider(provider).fits(kind, self.secret.expose()).err(),
+        let vendor = provider::provider(provider);
+        // A person may choose a password that looks like anything, but hardly like a key.
+        let refused = self.others_key(provider).or_else(|| match kind {
+            Some(kind) if vendor.chosen_by_person(kind) => vendor.fits(kind, self.secret.expose()).err(),
+            Some(kind) => self.refused.clone().or_else(|| vendor.fits(kind, self.secret.expose()).err()),
             None if self.candidates.iter().any(|(it, _)| *it == provider) => None,
             None => Some(self.refused.clone().unwrap_or_else(|| Refusal {
-                what: self.candidates.first().map_or_else(
-                    || format!("no {provider} key"),
-                    |(other, candidate)| format!("a {other} key of kind {}", candidate.kind),
-                ),
+                what: format!("no {provider} key"),
                 wanted: format!("a {provider} key"),
             })),
-        };
+        });
         match refused {
             None => Ok(()),
             Some(refusal) => Err(self.refusal(&refusal)),
         }
+    }
+
+    /// Says that the text is certainly another provider's key.
+    fn others_key(&self, provider: ProviderId) -> Option<Refusal> {
+        let (other, candidate) =
+            self.candidates.iter().find(|(it, candidate)| *it != provider && candidate.certain)?;
+        Some(Refusal {
+            what: format!("a {other} key of kind {}", candidate.kind),
+            wanted: format!("a {provider} key; keep this one as `{other}@…`"),
+        })
+    }
+
+    /// Returns the kinds the text may be at a provider.
+    pub fn kinds(&self, provider: ProviderId) -> Vec<Kind> {
+        let own = self.candidates.iter().filter(|(it, _)| *it == provider);
+        own.map(|(_, candidate)| candidate.kind).collect()
     }
 
     /// Checks, offline, that the text may be anybody's key.
@@ -78,37 +94,70 @@ impl Taken {
     }
 }
 
-/// Takes a secret in.
+/// How the options name the way in.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SourceArgs {
+    /// Read the key from stdin
+    #[arg(long, conflicts_with_all = ["from_env", "from_file"])]
+    pub stdin: bool,
+    /// Read the key from an environment variable
+    #[arg(long, value_name = "VAR", conflicts_with = "from_file")]
+    pub from_env: Option<String>,
+    /// Read the key from a file
+    #[arg(long, value_name = "PATH")]
+    pub from_file: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// Returns where the secret comes from: what was said, else a prompt.
+    ///
+    /// # Errors
+    /// Exit 2 when nothing was said and nobody can be asked.
+    pub fn source(&self, context: &Context, prompt: &str) -> Result<Source, Situation> {
+        if self.stdin {
+            return Ok(Source::Stdin);
+        }
+        if let Some(variable) = &self.from_env {
+            return Ok(Source::Variable(variable.clone()));
+        }
+        if let Some(path) = &self.from_file {
+            return Ok(Source::File(path.clone()));
+        }
+        if context.console.can_ask_secret() {
+            return Ok(Source::Prompt(prompt.to_owned()));
+        }
+        Err(Situation::usage("there is no terminal to ask for the key on")
+            .hint("give it by `--stdin`, `--from-env VAR` or `--from-file PATH`"))
+    }
+}
+
+/// Takes a secret in; whether it can be the key that is wanted is for
+/// [`Taken::fits`] to say.
 ///
 /// # Errors
-/// Exit 2 when there is nothing, too much, or something that can be no key;
-/// exit 6 when a person would have to be asked and cannot be.
+/// Exit 2 when there is nothing or too much; exit 6 when a person would have
+/// to be asked and cannot be.
 pub fn take(context: &Context, source: &Source) -> anyhow::Result<Taken> {
     let pasted = read(context, source)?;
-    let identified = provider::identify(pasted.expose());
-    if !identified.stripped.is_empty() {
-        context
-            .console
-            .note(format!("note: taken away from the pasted text: {}", identified.stripped.join(", ")));
+    let taken = look_at(&pasted);
+    if !taken.stripped.is_empty() {
+        context.console.note(format!("note: taken away from the pasted text: {}", taken.stripped.join(", ")));
     }
-    if identified.secret.is_empty() {
+    if taken.secret.is_empty() {
         return Err(Situation::usage(format!("{} is empty", name(source))).into());
     }
-    if let Some(refusal) = &identified.refused {
-        return Err(Situation::new(
-            crate::exit::Exit::Usage,
-            "not-a-key",
-            format!("this is {}", refusal.what),
-        )
-        .hint(refusal.wanted.clone())
-        .into());
-    }
-    Ok(Taken {
+    Ok(taken)
+}
+
+/// Says what a pasted text may be, offline.
+pub fn look_at(pasted: &Secret) -> Taken {
+    let identified = provider::identify(pasted.expose());
+    Taken {
         secret: identified.secret,
         stripped: identified.stripped,
         candidates: identified.candidates,
         refused: identified.refused,
-    })
+    }
 }
 
 fn read(context: &Context, source: &Source) -> anyhow::Result<Secret> {

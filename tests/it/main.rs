@@ -9,6 +9,7 @@ mod contract;
 mod documents;
 mod handing;
 mod inventory;
+mod keep;
 mod layering;
 mod reports;
 mod rotation;

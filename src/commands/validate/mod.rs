@@ -7,7 +7,7 @@
 
 mod adhoc;
 mod health;
-mod judge;
+pub(super) mod judge;
 mod probes;
 mod report;
 
