@@ -9,18 +9,23 @@
 //!                                   method, path, query, headers, body, form, status (null: none was
 //!                                   sent), credential_presented, key_id, authenticated, fault,
 //!                                   contract_violation (what the vendor's document forbids, or null);
-//!                                   SMTP sessions: transcript, login, authenticated
+//!                                   SMTP sessions: transcript, encrypted, login, auth_attempts,
+//!                                   authenticated
 //! DELETE /requests                  forgets requests and mails
 //! GET    /messages                  the mails accepted: host, via, message_id, domain, from, to,
 //!                                   subject, text, test_mode, key_id, login, at
 //! PUT    /clock      {"offset_seconds": 86400}       how far the sandbox is ahead of this machine
 //! PUT    /caller_ip  {"ip": "203.0.113.5"}           what allowlists compare with; at first 127.0.0.1
+//! PUT    /dns        {"name": "mg.a.example", "type": "TXT", "values": ["…"], "rcode"?: "SERVFAIL"}
+//!                                   goes before what the domains publish; types A TXT MX CNAME NS;
+//!                                   rcodes NXDOMAIN SERVFAIL REFUSED
 //! GET    /faults                    as posted, with what is left of each
 //! POST   /faults     {host, method?, path_prefix?, after?, times?, action}
 //! DELETE /faults
 //! ```
 //! A fault's `host` is a listener's name (`mailgun-us`, `mailgun-eu`, `mailgun-us-smtp`,
-//! `mailgun-eu-smtp`, `brevo`, `klaviyo`, `highlevel`) or `*`; `after` lets so many matching requests through first; `times` is how
+//! `mailgun-eu-smtp`, `brevo`, `brevo-smtp`, `klaviyo`, `highlevel`) or `*`; `after` lets so many
+//! matching requests through first; `times` is how
 //! often it strikes (absent: for ever). The first that matches strikes. An action is one of
 //! ```text
 //! {"status": 503, "headers": {}, "body": "…" or {…}, "content_type": "…"}   answers, without processing
@@ -164,6 +169,10 @@ fn common(world: &mut World, call: &Call) -> Answer {
             Ok(json!({}))
         }
         ("GET", "/messages") => Ok(json!(world.record.mails())),
+        ("PUT", "/dns") => {
+            world.zone.set(body).map_err(|error| refused(400, error))?;
+            Ok(json!({}))
+        }
         ("GET", "/faults") => Ok(world.faults.listing()),
         ("POST", "/faults") => {
             world.faults.add(body).map_err(|error| refused(400, error))?;

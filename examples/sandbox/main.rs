@@ -14,6 +14,7 @@ mod call;
 mod chance;
 mod contract;
 mod control;
+mod dns;
 mod faults;
 mod form;
 mod highlevel;
@@ -22,9 +23,11 @@ mod klaviyo;
 mod mailgun;
 mod moment;
 mod record;
+mod smtp;
 mod tls;
 mod vendors;
 mod world;
+mod zone;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode};
@@ -34,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use args::Args;
+use smtp::Tls;
 use world::{Shared, World};
 
 /// Names and values as the environment of a client needs them.
@@ -87,7 +91,7 @@ async fn run(args: Args) -> anyhow::Result<u8> {
         }
         None => {
             let mut stdout = std::io::stdout().lock();
-            write!(stdout, "{lines}# ready\n")?;
+            writeln!(stdout, "{lines}# ready")?;
             stdout.flush()?;
             drop(stdout);
             wait_for_the_end(args.until_eof).await?;
@@ -110,6 +114,16 @@ async fn listen(args: &Args, shared: &Shared, folder: &std::path::Path) -> anyho
         tokio::spawn(http::serve(listener, api.host, shared.clone(), tls, args.latency));
         exports.push((api.variable.to_owned(), format!("{scheme}://{address}")));
     }
+    for smtp in vendors::RELAYS {
+        for (variable, tls) in [(smtp.variable, Tls::Starttls), (smtp.implicit_variable, Tls::Implicit)] {
+            let (listener, address) = bind().await?;
+            tokio::spawn(smtp::serve(listener, smtp.relay, shared.clone(), authority.acceptor.clone(), tls));
+            exports.push((variable.to_owned(), address.to_string()));
+        }
+    }
+    let (udp, tcp) = dns::bind().await?;
+    exports.push(("KEYCTL_DNS".to_owned(), udp.local_addr()?.to_string()));
+    tokio::spawn(dns::serve(udp, tcp, shared.clone()));
     let (listener, address) = bind().await?;
     tokio::spawn(http::serve(listener, control::HOST, shared.clone(), None, std::time::Duration::ZERO));
     exports.push(("KEYCTL_CA_FILE".to_owned(), bundle.display().to_string()));

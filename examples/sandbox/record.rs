@@ -58,7 +58,7 @@ impl Record {
         let query: Vec<Value> = call.query.iter().map(|(name, value)| json!([name, value])).collect();
         let body = &call.body[..call.body.len().min(BODY_KEPT)];
         let entry = json!({
-            "n": self.next, "at": at, "protocol": "http", "host": call.host,
+            "at": at, "protocol": "http", "host": call.host,
             "method": call.method, "path": call.path, "query": query, "headers": headers,
             "body": String::from_utf8_lossy(body), "form": fields,
             "status": reply.map(|it| it.status),
@@ -71,10 +71,14 @@ impl Record {
         self.push(entry);
     }
 
-    /// Notes an SMTP session; its number is filled in.
-    pub fn session(&mut self, mut entry: Value) {
-        entry["n"] = Value::from(self.next);
-        self.push(entry);
+    /// Replaces the entry of a number, unless it has been forgotten.
+    pub fn amend(&mut self, number: u64, mut entry: Value) {
+        let first = self.next - self.entries.len() as u64;
+        let index = number.checked_sub(first).and_then(|it| usize::try_from(it).ok());
+        if let Some(slot) = index.and_then(|it| self.entries.get_mut(it)) {
+            entry["n"] = Value::from(number);
+            *slot = entry;
+        }
     }
 
     pub fn mail(&mut self, mail: Mail) {
@@ -99,11 +103,15 @@ impl Record {
         self.mails.clear();
     }
 
-    fn push(&mut self, entry: Value) {
+    /// Adds an entry and returns its number.
+    pub fn push(&mut self, mut entry: Value) -> u64 {
         if self.entries.len() == KEPT {
             self.entries.pop_front();
         }
+        let number = self.next;
+        entry["n"] = Value::from(number);
         self.entries.push_back(entry);
         self.next += 1;
+        number
     }
 }

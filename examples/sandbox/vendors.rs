@@ -4,7 +4,9 @@
 
 use crate::call::{Call, Reply};
 use crate::http::Host;
+use crate::smtp::Relay;
 use crate::world::World;
+use crate::zone::Resource;
 use crate::{brevo, highlevel, klaviyo, mailgun};
 
 /// A listener for a vendor's API.
@@ -21,6 +23,35 @@ pub const APIS: &[Api] = &[
     Api { variable: "KEYCTL_KLAVIYO_URL", host: observed("klaviyo", klaviyo::answer) },
     Api { variable: "KEYCTL_HIGHLEVEL_URL", host: observed("highlevel", highlevel::answer) },
 ];
+
+/// An SMTP relay, with STARTTLS on one port and TLS from the start on another.
+pub struct Smtp {
+    pub variable: &'static str,
+    pub implicit_variable: &'static str,
+    pub relay: Relay,
+}
+
+/// All relays.
+pub const RELAYS: &[Smtp] = &[
+    Smtp {
+        variable: "KEYCTL_MAILGUN_US_SMTP",
+        implicit_variable: "SANDBOX_MAILGUN_US_SMTPS",
+        relay: mailgun::relay::US,
+    },
+    Smtp {
+        variable: "KEYCTL_MAILGUN_EU_SMTP",
+        implicit_variable: "SANDBOX_MAILGUN_EU_SMTPS",
+        relay: mailgun::relay::EU,
+    },
+    Smtp {
+        variable: "KEYCTL_BREVO_SMTP",
+        implicit_variable: "SANDBOX_BREVO_SMTPS",
+        relay: brevo::relay::RELAY,
+    },
+];
+
+/// What is published in the DNS under a name, by vendor.
+pub const ZONES: &[fn(&World, &str) -> Vec<Resource>] = &[mailgun::published];
 
 /// What answers below `/NAME/` of the control listener.
 pub struct Control {

@@ -13,6 +13,7 @@ use crate::highlevel::Highlevel;
 use crate::klaviyo::Klaviyo;
 use crate::mailgun::Mailgun;
 use crate::record::Record;
+use crate::zone::Zone;
 
 /// The state of the sandbox.
 pub struct World {
@@ -22,6 +23,7 @@ pub struct World {
     pub caller_ip: IpAddr,
     pub faults: Faults,
     pub record: Record,
+    pub zone: Zone,
     pub mailgun: Mailgun,
     pub brevo: Brevo,
     pub klaviyo: Klaviyo,
@@ -35,6 +37,7 @@ impl World {
             caller_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             faults: Faults::default(),
             record: Record::default(),
+            zone: Zone::default(),
             mailgun: Mailgun::default(),
             brevo: Brevo::default(),
             klaviyo: Klaviyo::default(),

@@ -14,6 +14,7 @@ mod layering;
 mod reports;
 mod rotation;
 mod sandbox;
+mod sandbox_mail;
 mod scope;
 mod store_command;
 mod stores;

@@ -220,3 +220,125 @@ fn messages_are_refused_in_the_vendors_words() {
     let id = sandbox.messages()[0]["message_id"].as_str().unwrap().to_owned();
     assert_eq!(sent["id"], format!("<{id}>"));
 }
+
+#[test]
+fn logs_tell_what_became_of_a_mail() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin");
+    sandbox.domain(&account, "us", "mg.one.example", "active");
+    sandbox.settings(&account, json!({"delivery_delay_ms": 60_000}));
+    let form =
+        "from=a%40mg.one.example&to=b%40there.example,bounce%40there.example&subject=s&text=t&o:testmode=yes";
+    call(&sandbox, "US", &admin.secret, "POST /v3/mg.one.example/messages", form);
+
+    let logs = |body: Value| {
+        let authorization = basic(&admin.secret);
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let url = sandbox.export("KEYCTL_MAILGUN_US_URL");
+        exchange(url, "POST", "/v1/analytics/logs", &headers, &body.to_string())
+    };
+    let names = |reply: &RawReply| -> Vec<String> {
+        let items = reply.json()["items"].as_array().unwrap().clone();
+        items.iter().map(|it| it["event"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&logs(json!({}))), ["accepted", "accepted"]);
+    sandbox.clock(61);
+    let filter = json!({"AND": [{"attribute": "domain", "comparator": "=",
+        "values": [{"label": "mg.one.example", "value": "mg.one.example"}]}]});
+    let done = logs(json!({"events": ["delivered", "failed"], "filter": filter}));
+    assert_eq!(names(&done).len(), 2);
+    let delivered = done.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["event"] == "delivered")
+        .unwrap()
+        .clone();
+    assert_eq!(delivered["api-key-id"], admin.id.as_str());
+    assert_eq!(delivered["delivery-status"]["code"], 650);
+
+    let first = logs(json!({"pagination": {"limit": 3, "sort": "timestamp:asc"}})).json();
+    let next = |page: &Value| {
+        logs(
+            json!({"pagination": {"limit": 3, "sort": "timestamp:asc", "token": page["pagination"]["next"]}}),
+        )
+        .json()
+    };
+    let second = next(&first);
+    assert_eq!((first["items"].as_array().unwrap().len(), second["items"].as_array().unwrap().len()), (3, 1));
+    assert_eq!(next(&second)["items"], json!([]));
+
+    let events = call(&sandbox, "US", &admin.secret, "GET /v3/mg.one.example/events?event=failed", "").json();
+    assert_eq!(events["items"][0]["severity"], "permanent");
+    assert!(events["items"][0]["timestamp"].is_f64());
+    assert_eq!(logs(json!({"start": "2026-01-01"})).status, 400);
+}
+
+#[test]
+fn routes_match_by_priority_and_region() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    let route = |priority: i64, expression: &str| {
+        let body =
+            json!({"region": "us", "priority": priority, "expression": expression, "actions": ["stop()"]});
+        sandbox.control("POST", &format!("/mailgun/accounts/{account}/routes"), body);
+    };
+    route(5, "catch_all()");
+    route(1, r#"match_recipient(".*@mg\.one\.example$")"#);
+    let met = |region: &str, address: &str| {
+        let reply = call(&sandbox, region, &admin, &format!("GET /v3/routes/match?address={address}"), "");
+        (reply.status == 200).then(|| reply.json()["route"]["priority"].clone())
+    };
+    assert_eq!(met("US", "x@mg.one.example"), Some(json!(1)));
+    assert_eq!(met("US", "x@mgxone.example"), Some(json!(5)));
+    assert_eq!(met("EU", "x@mg.one.example"), None);
+}
+
+#[test]
+fn the_allowlist_can_be_read_changed_and_locks_its_owner_out() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    let ask = |request: &str, body: &str| call(&sandbox, "US", &admin, request, body);
+    assert_eq!(
+        ask("POST /v2/ip_whitelist", "address=nowhere").json()["message"],
+        "Invalid IP Address or CIDR"
+    );
+    let added = ask("POST /v2/ip_whitelist", "address=127.0.0.1&description=here").json();
+    assert_eq!(added, json!({"addresses": [{"ip_address": "127.0.0.1", "description": "here"}]}));
+    ask("POST /v2/ip_whitelist", "address=203.0.113.9");
+    assert_eq!(ask("DELETE /v2/ip_whitelist?address=127.0.0.1", "").status, 200);
+    assert_eq!(ask("GET /v2/ip_whitelist", "").status, 401);
+}
+
+#[test]
+fn logins_are_made_changed_and_deleted() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    sandbox.domain(&account, "us", "mg.one.example", "active");
+    let below = "/v3/domains/mg.one.example/credentials";
+    let ask = |method: &str, rest: &str, body: &str| {
+        call(&sandbox, "US", &admin, &format!("{method} {below}{rest}"), body).json()
+    };
+    let made = ask("POST", "", "login=shop");
+    assert_eq!(made["message"], "Created 1 credentials pair(s)");
+    assert_eq!(made["credentials"]["shop@mg.one.example"].as_str().unwrap().len(), 50);
+    assert_eq!(ask("PUT", "/shop", "password=chosen-by-me")["message"], "Password changed");
+    assert_eq!(ask("GET", "", "")["items"][0]["login"], "shop@mg.one.example");
+    assert_eq!(ask("DELETE", "/shop%40mg.one.example", "")["spec"], "shop@mg.one.example");
+    assert_eq!(ask("DELETE", "/shop", "")["message"], "Credentials not found");
+}
+
+#[test]
+fn the_demonstration_world_is_there() {
+    let sandbox = Sandbox::with(&["--seed-demo"]);
+    let admin = sandbox.export("SANDBOX_MAILGUN_ADMIN_KEY");
+    assert_eq!(call(&sandbox, "US", admin, "GET /v4/domains?state=active", "").json()["total_count"], 3);
+    assert_eq!(call(&sandbox, "EU", admin, "GET /v4/domains", "").json()["total_count"], 1);
+    let sending = sandbox.export("SANDBOX_MAILGUN_SENDING_KEY");
+    assert_eq!(call(&sandbox, "US", sending, "POST /v3/mg.berlin.example/messages", "").status, 400);
+    assert!(sandbox.export("SANDBOX_MAILGUN_SMTP_LOGIN").starts_with("postmaster@"));
+}

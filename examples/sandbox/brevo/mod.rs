@@ -5,6 +5,7 @@ pub mod control;
 pub mod demo;
 mod mail;
 mod model;
+pub mod relay;
 
 use std::sync::LazyLock;
 
@@ -15,7 +16,6 @@ use crate::call::{Call, Reply};
 use crate::contract::{self, Aim, Contract};
 use crate::moment;
 use crate::world::World;
-pub use mail::{accept, login};
 pub use model::Brevo;
 use model::{Account, Domain, Key, Kind, State};
 

@@ -6,7 +6,7 @@ mod action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use action::{Cut, Plan};
+pub use action::{Cut, Plan, SmtpMoment, SmtpPlan};
 
 use crate::call::Call;
 

@@ -7,6 +7,8 @@ use super::model::{Dns, Domain, DomainKind, Published, Region, State};
 use super::{Visit, page};
 use crate::call::Reply;
 use crate::moment;
+use crate::world::World;
+use crate::zone::Resource;
 
 const LIMIT_REFUSAL: &str = "The 'limit' parameter can't be larger than 1000";
 
@@ -101,6 +103,21 @@ fn moment_in(visit: &Visit, milliseconds: i64) -> String {
     super::keys::later(visit.now, milliseconds).as_millisecond().to_string()
 }
 
+/// Returns what the domains have published under a name.
+pub fn published(world: &World, name: &str) -> Vec<Resource> {
+    // A record's name is its domain's or lies below it.
+    let parents = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
+    let regions = [Region::Us, Region::Eu];
+    std::iter::once(name)
+        .chain(parents)
+        .flat_map(|parent| regions.map(|region| world.mailgun.domains.get(&(region, parent.to_owned()))))
+        .flatten()
+        .flat_map(Domain::records)
+        .filter(|record| record.published == Published::Valid && record.name == name)
+        .map(|record| Resource { kind: record.kind.to_owned(), value: record.data() })
+        .collect()
+}
+
 /// A DNS record a domain should have.
 pub struct Expected {
     pub name: String,
@@ -184,15 +201,19 @@ impl Domain {
 }
 
 impl Expected {
+    /// Returns the value with its priority, as a resolver finds it.
+    fn data(&self) -> String {
+        match self.priority {
+            Some(priority) => format!("{priority} {}", self.value),
+            None => self.value.clone(),
+        }
+    }
+
     fn shown(&self, siblings: &[Expected]) -> Value {
-        let found = |it: &Expected| match it.priority {
-            Some(priority) => format!("{priority} {}", it.value),
-            None => it.value.clone(),
-        };
         let cached: Vec<String> = siblings
             .iter()
             .filter(|it| it.published == Published::Valid && it.name == self.name && it.kind == self.kind)
-            .map(found)
+            .map(Expected::data)
             .collect();
         let mut shown = json!({
             "is_active": true, "cached": cached, "record_type": self.kind,

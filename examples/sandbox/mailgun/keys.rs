@@ -61,8 +61,8 @@ pub fn create(visit: &mut Visit) -> Reply {
     };
     let settings = visit.account().settings.clone();
     let mailgun = &visit.world.mailgun;
-    let count = mailgun.listed_keys(&visit.caller.account, visit.now).count();
-    if settings.key_limit.is_some_and(|limit| count >= limit) {
+    let count = || mailgun.listed_keys(&visit.caller.account, visit.now).count();
+    if settings.key_limit.is_some_and(|limit| count() >= limit) {
         return Reply::json(403, &json!({"message": "could not create key, account limit reached"}));
     }
     let (id, secret) = mailgun.mint(false);

@@ -163,7 +163,7 @@ fn recipients(form: &Form) -> Vec<String> {
 }
 
 /// Returns the address in `Bob <bob@host>`.
-pub fn bare(text: &str) -> String {
+fn bare(text: &str) -> String {
     match text.split_once('<') {
         Some((_, rest)) => rest.split('>').next().unwrap_or_default().trim().to_owned(),
         None => text.trim().to_owned(),

@@ -14,6 +14,7 @@ mod logs;
 mod messages;
 mod model;
 mod operations;
+pub mod relay;
 mod routes;
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use serde_json::json;
 use crate::call::{Call, Reply};
 use crate::world::World;
 use auth::Caller;
+pub use domains::published;
 pub use model::Mailgun;
 use model::{Account, Region};
 use operations::{Aim, Area, Operation};
