@@ -378,20 +378,14 @@ fn innermost(error: &reqwest::Error) -> String {
     if error.source().is_none() { "no details".to_owned() } else { printable(&last.to_string(), 200) }
 }
 
-/// A certificate nobody vouches for sits inside an `io::Error` deep in the chain.
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(held) = source {
-        if held.is::<rustls::Error>() {
-            return true;
-        }
-        let inner = held.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|it| it.is::<rustls::Error>()) {
-            return true;
-        }
-        source = held.source();
+/// A certificate nobody vouches for sits inside `io::Error`s deep in the chain,
+/// one in the other; their `source` skips what they hold.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
     }
-    false
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    held.is_some_and(|it| is_tls(it)) || error.source().is_some_and(is_tls)
 }
 
 /// hyper's parse errors are not told apart by type outside of hyper.

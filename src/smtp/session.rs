@@ -309,12 +309,15 @@ fn can_auth(connection: &SmtpConnection) -> bool {
 }
 
 /// A certificate nobody vouches for is a network error to lettre, with rustls'
-/// error inside an `io::Error`.
+/// error inside an `io::Error`, whose `source` skips what it holds.
 fn is_tls(error: &lettre::transport::smtp::Error) -> bool {
-    if error.is_tls() {
-        return true;
+    fn holds_rustls(error: &(dyn std::error::Error + 'static)) -> bool {
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        error.is::<rustls::Error>()
+            || held.is_some_and(|it| holds_rustls(it))
+            || error.source().is_some_and(holds_rustls)
     }
-    any_source(error, &|io| io.get_ref().is_some_and(|it| it.is::<rustls::Error>()))
+    error.is_tls() || holds_rustls(error)
 }
 
 /// A read that ran out of time is `WouldBlock` on Linux.

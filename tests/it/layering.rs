@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Returns the code of every file below `src/` by its path there, without the
-/// unit tests (also those in a `tests.rs` of their own): they may reach further
-/// than the code they test.
+/// unit tests (also those in a `tests.rs` or `tests` folder of their own): they
+/// may reach further than the code they test.
 fn sources() -> BTreeMap<String, String> {
     let mut sources = whole_sources();
-    sources.retain(|file, _| !file.ends_with("/tests.rs"));
+    sources.retain(|file, _| !file.ends_with("/tests.rs") && !file.contains("/tests/"));
     for text in sources.values_mut() {
-        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
-        *text = code;
+        // `mod tests;` among the modules ends nothing.
+        let inline = text
+            .match_indices("#[cfg(test)]\nmod ")
+            .find(|(at, _)| text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{')));
+        if let Some((at, _)) = inline {
+            text.truncate(at);
+        }
     }
     sources
 }
