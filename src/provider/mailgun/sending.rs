@@ -76,13 +76,10 @@ fn echoes(result: &Result<Reply, Failure>, secret: &Secret) -> bool {
 /// Reads what the empty message was refused for.
 pub(super) fn meaning(answer: &Answer) -> Says {
     match answer {
-        Answer::Bad(text) | Answer::Denied(text) if not_allowed(text).is_some() => {
-            not_allowed(text).map_or_else(|| Says::Nothing(answer.clone()), |it| it)
-        }
-        Answer::Bad(_) => Says::May,
-        Answer::Denied(text) => {
+        Answer::Bad(text) => not_allowed(text).unwrap_or(Says::May),
+        Answer::Denied(text) => not_allowed(text).unwrap_or_else(|| {
             Says::But(Reason::PermissionMissing, format!("the key may not send messages (403: {text})"))
-        }
+        }),
         Answer::Missing(text) if text.to_ascii_lowercase().contains("domain not found") => {
             Says::But(Reason::DomainNotFound, format!("the key is known, but not the domain: {text}"))
         }
@@ -139,13 +136,15 @@ fn judge(asked: &[(Region, Says)], credential: &Credential<'_>, domain: &Domain)
         .collect();
     buts.sort_by_key(|(reason, ..)| *reason == Reason::DomainNotFound);
     if let Some((reason, region, text)) = buts.first() {
-        let silent = asked.iter().find(|(_, says)| matches!(says, Says::Nothing(_)));
+        // The other region may have the domain: its silence leaves that open.
+        let silent = asked.iter().find_map(|(region, says)| match says {
+            Says::Nothing(answer) => Some((*region, answer)),
+            _ => None,
+        });
         if *reason == Reason::DomainNotFound
-            && let Some((_, Says::Nothing(answer))) = silent
+            && let Some(silent) = silent
         {
-            let other =
-                asked.iter().find(|(_, says)| matches!(says, Says::Nothing(_))).map_or(*region, |it| it.0);
-            return account::unproven([(other, answer)].into_iter());
+            return account::unproven([silent].into_iter());
         }
         return Judgement::because(*reason, format!("{}: {text}", host(*region)))
             .with_facts(facts(credential, domain, *region));
