@@ -342,3 +342,24 @@ fn the_demonstration_world_is_there() {
     assert_eq!(call(&sandbox, "US", sending, "POST /v3/mg.berlin.example/messages", "").status, 400);
     assert!(sandbox.export("SANDBOX_MAILGUN_SMTP_LOGIN").starts_with("postmaster@"));
 }
+
+#[test]
+fn faults_answer_in_the_vendors_place() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    let create = |action: Value| {
+        sandbox.fault(json!({"host": "*", "times": 1, "path_prefix": "/v1/", "action": action}));
+        let reply = call(&sandbox, "US", &admin, "POST /v1/keys", "role=admin");
+        let keys = sandbox.control("GET", "/state", Value::Null)["mailgun"]["keys"].as_array().unwrap().len();
+        (reply, keys)
+    };
+    let (page, keys) = create(json!({"html_proxy": true}));
+    assert_eq!((page.status, page.header("content-type"), keys), (200, Some("text/html; charset=utf-8"), 1));
+    let (moved, keys) = create(json!({"redirect": "http://127.0.0.1:1/"}));
+    assert_eq!((moved.status, moved.header("location"), keys), (302, Some("http://127.0.0.1:1/"), 1));
+    let (lost, keys) = create(json!({"process_then": {"status": 504}, "latency_ms": 1}));
+    assert_eq!((lost.status, keys), (504, 2));
+    let faults = sandbox.requests().iter().map(|it| it["fault"].clone()).collect::<Vec<_>>();
+    assert_eq!(faults, ["answered", "answered", "processed-then-answered"]);
+}
