@@ -176,6 +176,37 @@ fn brevos_domains_and_mails_are_followed() {
     assert_eq!(desk.sandbox.messages().len(), 2);
 }
 
+#[test]
+fn brevos_smtp_keys_are_proven_at_the_relay() {
+    let desk = Desk::of(ProviderId::Brevo);
+    let account = desk.make("/brevo/accounts", json!({}));
+    let (id, login) = (text(&account, "id"), text(&account, "smtp_login"));
+    let made = desk.make(&format!("/brevo/accounts/{id}/keys"), json!({"kind": "smtp"}));
+    let keys = format!("/brevo/keys/{}", text(&made, "id"));
+    let settings = format!("/brevo/accounts/{id}/settings");
+    let mut world = World::bare().with("MY_KEY", &text(&made, "secret"));
+    world.join(&desk.sandbox.env());
+    let validate = |login: &str, code| {
+        let arguments =
+            ["validate", "--provider", "brevo", "--kind", "smtp", "--login", login, "--from-env", "MY_KEY"];
+        world.data(&arguments, code)["results"][0].clone()
+    };
+    assert_eq!(validate(&login, 0)["verdict"], "valid");
+    let refused = validate("owner@shop.example", 3);
+    assert_eq!((&refused["reason"], &refused["causes"][0]), (&json!("unauthorized"), &json!("wrong-login")));
+    desk.change(&settings, json!({"smtp_blocking": true}));
+    assert_eq!(validate(&login, 4)["reason"], "ip-blocked");
+    desk.change(&settings, json!({"smtp_blocking": false}));
+    desk.change(&keys, json!({"state": "deactivated"}));
+    let refused = validate(&login, 3);
+    assert_eq!((&refused["reason"], &refused["causes"][0]), (&json!("unauthorized"), &json!("revoked")));
+    let logins: Vec<Value> =
+        desk.sandbox.requests().into_iter().filter(|it| it["protocol"] == "smtp").collect();
+    assert_eq!(logins.len(), 4, "one conversation a run");
+    assert!(logins.iter().all(|it| it["auth_attempts"] == 1), "{logins:#?}");
+    assert!(desk.sandbox.messages().is_empty());
+}
+
 /// A Klaviyo account's id and a key of it with these scopes.
 fn klaviyo_key(desk: &Desk, scopes: &[&str]) -> (String, Value) {
     let account = text(&desk.make("/klaviyo/accounts", json!({})), "id");
