@@ -51,6 +51,8 @@ pub fn next(rotation: &Rotation, now: Timestamp, means: Means) -> Step {
         Stage::Tested => Step::Switch,
         Stage::Switched => Step::Deploy,
         Stage::Deploying => deploying(rotation, gone),
+        // A place that came late, or took its word back in another copy of the file.
+        Stage::Grace if !rotation.delivered() => deploying(rotation, gone),
         Stage::Grace => match rotation.grace_until {
             Some(until) if until > now && !rotation.compromised => Step::Wait(Pause::Time(until)),
             _ => Step::CheckUse,
@@ -176,6 +178,8 @@ mod tests {
         assert_eq!(next(&it, at(200), Means::default()), Step::CheckUse);
         it.compromised = true;
         assert_eq!(next(&it, at(100), Means::default()), Step::CheckUse);
+        it.consumers = vec![consumer(ConsumerKind::Manual, Progress::Todo, 1)];
+        assert_eq!(next(&it, at(300), Means::default()), Step::Wait(Pause::People));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::text::printable;
 use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Scope};
-use crate::rotation::{Delivery, Progress, Rotation};
+use crate::rotation::{Delivery, Progress, Rotation, Stage};
 
 /// Arguments of `consumer add`.
 #[derive(Debug, clap::Args)]
@@ -93,7 +93,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A place recorded while its key rotates has to get the new key, too.
+/// A place recorded while its key rotates has to get the new key, too; grace
+/// begins again when it has.
 fn enter(rotation: &mut Rotation, key: &KeyRef, consumers: &[Consumer]) {
     rotation.consumers.extend(consumers.iter().map(|it| Delivery {
         key: key.clone(),
@@ -103,6 +104,10 @@ fn enter(rotation: &mut Rotation, key: &KeyRef, consumers: &[Consumer]) {
         by: None,
         at: None,
     }));
+    if rotation.stage == Stage::Grace {
+        rotation.stage = Stage::Deploying;
+        rotation.grace_until = None;
+    }
 }
 
 fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consumer>, Situation> {

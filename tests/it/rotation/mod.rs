@@ -1,5 +1,11 @@
 //! `keyctl rotate` and `keyctl consumer` against the sandbox: what is promised
 //! at every moment, also when the process or a request dies at any of them.
 
+mod consumers;
+mod crashes;
+mod failures;
+mod joint;
+mod operators;
 mod paths;
 mod rig;
+mod undo;

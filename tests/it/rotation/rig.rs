@@ -9,6 +9,8 @@ use crate::support::World;
 use crate::support::sandbox::{Sandbox, SandboxKey};
 use crate::support::world::Ran;
 
+use keyctl::context::Slot;
+use keyctl::inventory::{Inventory, InventoryFile};
 use keyctl::key::{KeyRef, RecordId, Secret};
 use keyctl::store::{self, Item, Store, Surroundings};
 
@@ -138,10 +140,19 @@ impl Rig {
         works.map(|it| it["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Returns a stored secret as `get` gives it.
+    /// Returns what the inventory file says, read as the program reads it.
+    pub fn inventory(&self) -> Inventory {
+        InventoryFile::at(self.world.inventory_path()).load().unwrap()
+    }
+
+    /// Returns a stored secret.
     pub fn get(&self, key: &str, slot: &str) -> Option<String> {
-        let ran = self.run(&["get", key, "--slot", slot]);
-        (ran.code == 0).then(|| ran.stdout.trim_end().to_owned())
+        let key: KeyRef = key.parse().unwrap();
+        let inventory = self.inventory();
+        let record = inventory.keys.get(&key).unwrap();
+        let version = slot.parse::<Slot>().unwrap().version(record)?;
+        let secret = self.store().get(&Item { id: record.id.clone(), version, key }).unwrap();
+        secret.map(|it| it.expose().to_owned())
     }
 
     /// Asserts what holds at every moment: some stored key of `key` works, and
@@ -158,8 +169,8 @@ impl Rig {
         for found in &keys {
             let id = found["id"].as_str().unwrap();
             let begun = self.started_with.values().any(|it| it.id == id);
-            let marked =
-                self.rotation_ids().iter().any(|it| found["description"].as_str().unwrap().contains(it));
+            let description = found["description"].as_str().unwrap();
+            let marked = self.inventory().rotations.keys().any(|it| description.contains(it.as_str()));
             assert!(
                 begun || marked || inventory.contains(id),
                 "{context}: {id} is nowhere announced:\n{inventory}"
@@ -172,12 +183,6 @@ impl Rig {
         ] {
             assert!(inventory.contains(text), "{context}: `{text}` is lost:\n{inventory}");
         }
-    }
-
-    fn rotation_ids(&self) -> Vec<String> {
-        let inventory = self.world.inventory();
-        let headers = inventory.lines().filter_map(|it| it.strip_prefix("[rotation."));
-        headers.map(|it| it.split([']', '.']).next().unwrap().to_owned()).collect()
     }
 
     /// Asserts that no secret of the sandbox stands in what was said or saved.

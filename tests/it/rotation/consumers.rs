@@ -1,0 +1,235 @@
+//! The places where a key is used: recorded, approved, served, walked through.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use super::rig::{Rig, manual};
+use crate::support::terminal::Terminal;
+
+#[test]
+fn places_are_recorded_listed_and_forgotten() {
+    let rig = Rig::new();
+    let added = rig
+        .world
+        .data(&["consumer", "add", "mailgun@acme", "Web shop, Köln", "--url", "https://shop.example"], 0);
+    assert_eq!(
+        added,
+        json!({"consumers": [{"key": "mailgun@acme", "name": "Web shop, Köln", "kind": "manual", "location": null,
+            "url": "https://shop.example", "command": [], "approved": null}]})
+    );
+    let ran = rig.run(&["consumer", "add", "mailgun@acme", "CI", "--command", "deploy", "key", "-"]).exits(0);
+    assert!(ran.stderr.contains("approved on this machine: deploy key -"), "{}", ran.stderr);
+    let listed = rig.world.data(&["consumer", "list"], 0);
+    assert_eq!(listed["consumers"][1]["command"], json!(["deploy", "key", "-"]));
+    assert_eq!(listed["consumers"][1]["approved"], true);
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "CI"]).exits(9);
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "a\u{1b}b"]).exits(2);
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "x", "--kind", "command"]).exits(2);
+    let _ = rig.run(&["consumer", "add", "mailgun@nobody", "x"]).exits(8);
+    let _ = rig.run(&["consumer", "remove", "mailgun@acme", "nobody"]).exits(8);
+    let _ = rig.run(&["consumer", "remove", "mailgun@acme", "CI"]).exits(0);
+    assert_eq!(
+        rig.world.data(&["consumer", "list", "mailgun@acme"], 0)["consumers"].as_array().unwrap().len(),
+        1
+    );
+    assert!(rig.world.inventory().contains("# kept: who may order keys is Jo"));
+}
+
+#[test]
+fn each_location_where_the_key_is_effective_gets_a_place() {
+    let rig = Rig::new();
+    rig.append(
+        "\n[agency.acme.location.berlin]\nname = \"Berlin\"\n\n[agency.acme.location.paris]\nemail_provider = \"other\"\n\n[agency.acme.location.rome]\n",
+    );
+    let added = rig.world.data(&["consumer", "add", "mailgun@acme", "HighLevel", "--each-location"], 0);
+    let names: Vec<&str> =
+        added["consumers"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["HighLevel berlin", "HighLevel rome"]);
+    assert_eq!(added["consumers"][0]["location"], "acme/berlin");
+}
+
+#[test]
+fn a_program_gets_the_secret_on_stdin_and_no_secret_in_its_environment() {
+    let mut rig = Rig::new();
+    rig.world.set("KEYCTL_SECRET_OTHER", "of somebody else");
+    let script = rig.world.path("take");
+    std::fs::write(&script, "#!/bin/sh\ncat > taken\nenv > environment\necho \"$*\" > arguments\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let command = format!("{} 'two words'", script.display());
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "shop", "--command", &command]).exits(0);
+    let ran = rig.run(&["-f", "json", "consumer", "push", "mailgun@acme", "--all"]).exits(0);
+    rig.keeps_secrets(&ran);
+    assert_eq!(ran.data()["consumers"][0]["state"], "pushed");
+    let read = |name: &str| std::fs::read_to_string(rig.world.path(name)).unwrap();
+    let secret = &rig.started_with["mailgun@acme"].secret;
+    assert_eq!(&read("taken"), secret, "the secret, and nothing after it");
+    assert_eq!(read("arguments"), "two words\n");
+    let environment = read("environment");
+    assert!(
+        environment.contains("KEYCTL_KEY=mailgun@acme\n") && environment.contains("KEYCTL_CONSUMER=shop\n")
+    );
+    assert!(!environment.contains(secret) && !environment.contains("KEYCTL_SECRET_"), "{environment}");
+}
+
+#[test]
+fn a_program_that_fails_is_shown_without_the_secret() {
+    let rig = Rig::new();
+    let command = "sh -c 'read -r key; echo \"no such place: $key\" >&2; exit 7'";
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "shop", "--command", command]).exits(0);
+    let ran = rig.run(&["consumer", "push", "mailgun@acme", "shop"]).exits(1);
+    rig.keeps_secrets(&ran);
+    assert!(ran.stderr.contains("ended with code 7: no such place: ***"), "{}", ran.stderr);
+    let slow = "sh -c 'exec sleep 60'";
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "slow", "--command", slow]).exits(0);
+    let ran = rig.run(&["consumer", "push", "mailgun@acme", "slow", "--timeout", "1s"]).exits(1);
+    assert!(ran.stderr.contains("did not end within 1 s"), "{}", ran.stderr);
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "gone", "--command", "/no/such/program"]).exits(0);
+    assert!(rig.run(&["consumer", "push", "mailgun@acme", "gone"]).exits(1).stderr.contains("cannot start"));
+    rig.append(&manual("mailgun@acme", "desk"));
+    let _ = rig.run(&["consumer", "push", "mailgun@acme", "desk"]).exits(2);
+}
+
+#[test]
+fn an_approval_is_of_this_machine_and_of_exactly_this_command() {
+    let rig = Rig::new();
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "shop", "--command", "true", "a"]).exits(0);
+    assert_eq!(rig.run(&["consumer", "push", "mailgun@acme", "shop"]).code, 0);
+    // Somebody edits the shared inventory.
+    rig.world.write_inventory(&rig.world.inventory().replace("[\"true\", \"a\"]", "[\"true\", \"b\"]"));
+    let ran = rig.run(&["-f", "json", "consumer", "push", "mailgun@acme", "shop", "--yes"]).exits(9);
+    assert_eq!(ran.json()["error"]["code"], "command-not-approved");
+    // At a prompt it can be approved.
+    let mut terminal = Terminal::start(rig.world.command(&["consumer", "push", "mailgun@acme", "shop"]));
+    terminal.until("Allow it on this machine?");
+    terminal.line("y");
+    assert_eq!(terminal.end().1, 0);
+    assert_eq!(rig.run(&["consumer", "push", "mailgun@acme", "shop"]).code, 0);
+}
+
+#[test]
+fn a_place_added_during_a_rotation_has_to_get_the_key_too() {
+    let rig = Rig::new();
+    assert_eq!(rig.rotate(&["mailgun@acme", "--yes"], 0)["stage"], "grace");
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "late"]).exits(0);
+    let status = rig.status();
+    assert_eq!(status[0]["consumers"][0]["state"], "todo");
+    assert_eq!(rig.rotate(&["--resume"], 6)["next"]["action"], "acknowledge");
+    let _ = rig.run(&["consumer", "remove", "mailgun@acme", "late"]).exits(0);
+    assert_eq!(rig.rotate(&["--resume"], 0)["stage"], "grace");
+}
+
+#[test]
+fn acknowledgements_are_said_and_taken_back() {
+    let rig = Rig::new();
+    rig.append(&manual("mailgun@acme", "desk"));
+    rig.append(&manual("mailgun@acme", "shop"));
+    let rotation = rig.rotate(&["mailgun@acme", "--yes"], 6);
+    assert_eq!(rotation["next"]["url"], "https://desk.example/keys");
+    let _ = rig.run(&["rotate", "mailgun@acme", "--ack", "nobody"]).exits(8);
+    let acked = rig.rotate(&["--ack", "desk"], 0);
+    assert_eq!(acked["stage"], "deploying");
+    assert_eq!(acked["consumers"][0]["by"], "ana");
+    assert_eq!(rig.rotate(&["mailgun@acme", "--unack", "desk"], 0)["consumers"][0]["state"], "todo");
+    let _ = rig.rotate(&["--resume"], 6);
+    let all = rig.rotate(&["mailgun@acme", "--ack-all"], 0);
+    assert_eq!(all["stage"], "grace");
+    let until: jiff::Timestamp = all["grace_until"].as_str().unwrap().parse().unwrap();
+    let done: jiff::Timestamp = all["consumers"][1]["at"].as_str().unwrap().parse().unwrap();
+    assert_eq!(until.as_second() - done.as_second(), 86_400, "grace counts from the last acknowledgement");
+    let back = rig.rotate(&["mailgun@acme", "--unack", "shop"], 0);
+    assert_eq!((&back["stage"], &back["grace_until"]), (&json!("deploying"), &Value::Null));
+}
+
+#[test]
+fn the_acknowledgements_of_two_people_merge() {
+    let rig = Rig::new();
+    for name in ["desk", "shop", "till"] {
+        rig.append(&manual("mailgun@acme", name));
+    }
+    let _ = rig.rotate(&["mailgun@acme", "--yes"], 6);
+    let base = rig.world.inventory();
+    let of = |name: &str| {
+        rig.world.write_inventory(&base);
+        let _ = rig.rotate(&["mailgun@acme", "--ack", name], 0);
+        let path = rig.world.path(name);
+        std::fs::write(&path, rig.world.inventory()).unwrap();
+        path
+    };
+    let (one, two) = (of("desk"), of("shop"));
+    let original = rig.world.path("base");
+    std::fs::write(&original, &base).unwrap();
+    let merged = std::process::Command::new("git")
+        .args(["merge-file", "-p"])
+        .args([&one, &original, &two])
+        .output()
+        .unwrap();
+    assert!(merged.status.success(), "a conflict:\n{}", String::from_utf8_lossy(&merged.stdout));
+    rig.world.write_inventory(&String::from_utf8(merged.stdout).unwrap());
+    let states: Vec<Value> =
+        rig.status()[0]["consumers"].as_array().unwrap().iter().map(|it| it["state"].clone()).collect();
+    assert_eq!(states, ["acked", "acked", "todo"]);
+    assert_eq!(rig.rotate(&["--ack", "till"], 0)["stage"], "grace");
+}
+
+#[test]
+fn the_places_are_walked_through_one_by_one() {
+    let rig = Rig::new();
+    rig.append(&manual("mailgun@acme", "desk"));
+    rig.append(&manual("mailgun@acme", "shop"));
+    let mut terminal = Terminal::start(rig.world.command(&["rotate", "mailgun@acme", "--walk"]));
+    terminal.until("Rotate `mailgun@acme`?");
+    terminal.line("y");
+    terminal.until("https://desk.example/keys");
+    terminal.until("stop`: ");
+    terminal.line("show");
+    terminal.until("Show it?");
+    terminal.line("y");
+    let current = loop {
+        match rig.get("mailgun@acme", "current") {
+            Some(current) if current != rig.started_with["mailgun@acme"].secret => break current,
+            _ => std::thread::sleep(std::time::Duration::from_millis(5)),
+        }
+    };
+    terminal.until(&current);
+    terminal.until("stop`: ");
+    terminal.line("");
+    terminal.until("2 of 2: shop");
+    terminal.until("stop`: ");
+    terminal.line("");
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("grace"), "{shown}");
+}
+
+#[test]
+fn a_leaked_key_gets_no_grace() {
+    let rig = Rig::new();
+    rig.append(&manual("mailgun@acme", "shop"));
+    let _ = rig.run(&["consumer", "add", "mailgun@acme", "ci", "--command", "sh -c 'cat > ci'"]).exits(0);
+    let plan = rig.rotate(&["mailgun@acme", "--compromised", "--plan"], 0);
+    let warnings = plan["warnings"].to_string();
+    assert!(warnings.contains("stops working when it dies: `shop`"), "{warnings}");
+    let rotation = rig.rotate(&["mailgun@acme", "--compromised", "--yes"], 6);
+    assert_eq!(rotation["stage"], "deploying");
+    assert_eq!(
+        std::fs::read_to_string(rig.world.path("ci")).unwrap(),
+        rig.get("mailgun@acme", "current").unwrap()
+    );
+    assert_eq!(rig.working().len(), 2, "not before the acknowledgements");
+    assert_eq!(rig.rotate(&["mailgun@acme", "--ack", "shop"], 0)["stage"], "done");
+    rig.is_done("mailgun@acme", "after a leak");
+}
+
+#[test]
+fn a_leaked_key_can_die_at_once() {
+    let rig = Rig::new();
+    rig.append(&manual("mailgun@acme", "shop"));
+    let _ = rig.run(&["rotate", "mailgun@acme", "--kill-now", "--yes"]).exits(2);
+    let rotation = rig.rotate(&["mailgun@acme", "--compromised", "--kill-now", "--yes"], 6);
+    assert_eq!((&rotation["stage"], &rotation["old"]["state"]), (&json!("deploying"), &json!("dead")));
+    assert_eq!(rig.working().len(), 1);
+    rig.invariants("mailgun@acme", "killed at once");
+    assert_eq!(rig.rotate(&["mailgun@acme", "--ack", "shop"], 0)["stage"], "done");
+    rig.is_done("mailgun@acme", "killed at once");
+}
