@@ -17,6 +17,7 @@ pub mod domains;
 pub mod enable;
 pub mod export;
 pub mod get;
+mod guiding;
 mod handing;
 pub mod help;
 pub mod identify;

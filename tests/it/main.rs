@@ -12,6 +12,7 @@ mod http_client;
 mod inventory;
 mod keep;
 mod layering;
+mod records;
 mod reports;
 mod rotation;
 mod sandbox;

@@ -1,0 +1,254 @@
+//! `keyctl remove`: a key that is no more leaves the inventory and the store.
+//! `revoke` makes it so at the provider first; this file decides, and deletes
+//! in the order that loses nothing: mark, delete, drop the mark.
+
+mod revoke;
+
+use serde_json::Value;
+
+use super::completions;
+use super::keeping::not_in_rotation;
+use super::managing::Keyed;
+use crate::context::{Context, Slot};
+use crate::exit::{Exit, Situation};
+use crate::inventory::Inventory;
+use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
+use crate::output::{Page, Report, Tone};
+use crate::provider::{self, Credential};
+use crate::state::{EVIDENCE, Evidence};
+use crate::store::Item;
+
+/// Arguments of `remove`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyctl remove mailgun:old@acme             a key that its provider refuses already
+  keyctl remove mailgun:old@acme --revoke    deletes it at the provider, proves it dead, removes it
+  keyctl remove brevo@acme --forget          only here; the key may go on working
+
+What is deleted at a provider cannot be brought back.")]
+pub struct Args {
+    /// The key to remove
+    #[arg(value_name = "KEYREF", add = completions::keys())]
+    key: KeyRefArg,
+    /// Delete it at the provider first, and prove that it is dead
+    #[arg(long, conflicts_with = "forget")]
+    revoke: bool,
+    /// Remove record and secret although the key may still work
+    #[arg(long)]
+    forget: bool,
+    /// The key that deletes it at the provider
+    #[arg(long, value_name = "KEYREF", requires = "revoke", add = completions::keys())]
+    using: Option<KeyRefArg>,
+    /// It has been deleted in the provider's console
+    #[arg(long, requires = "revoke")]
+    done: bool,
+}
+
+/// How it came to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    /// Deleted at the provider by API.
+    Revoked,
+    /// Deleted in the console by a person.
+    Console,
+    /// Refused by the provider already, or never there.
+    Dead,
+    /// Only here.
+    Forgotten,
+}
+
+/// Removes a key.
+///
+/// # Errors
+/// Exit 9 while it works or a rotation needs it, exit 4 when that cannot be
+/// told, exit 6 when a person must delete it first, exit 3 when it works on.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let inventory = context.inventory()?;
+    let key = context.complete(&args.key)?;
+    let record = inventory.record(&key)?;
+    not_in_rotation(inventory, &key)?;
+    not_managing(inventory, &key)?;
+    let subject = Subject { context, inventory, key: &key, record };
+    let how = if args.forget {
+        How::Forgotten
+    } else if args.revoke {
+        let using = args.using.as_ref().map(|it| context.complete(it)).transpose()?;
+        revoke::run(&subject, using.as_ref(), args.done)?
+    } else {
+        subject.must_be_dead()?;
+        How::Dead
+    };
+    if how == How::Forgotten {
+        context.console.warning(format!("the key may go on working at {}", key.provider));
+    }
+    subject.drop_it()?;
+    let same = same_secret(inventory, &key, record);
+    if how != How::Forgotten && !same.is_empty() {
+        let refs: Vec<String> = same.iter().map(|it| format!("`{it}`")).collect();
+        context.console.warning(format!("the same secret is still recorded as {}", refs.join(", ")));
+    }
+    let consumers = record.consumers.iter().map(|it| it.name.clone()).collect();
+    context.console.report(&RemoveReport { key: key.clone(), how, consumers })?;
+    Ok(Exit::Done)
+}
+
+/// The key in question.
+struct Subject<'a> {
+    context: &'a Context,
+    inventory: &'a Inventory,
+    key: &'a KeyRef,
+    record: &'a Record,
+}
+
+impl Subject<'_> {
+    /// Returns the record with its secret, current or announced; `None` when no
+    /// store has one.
+    fn keyed(&self) -> anyhow::Result<Option<Keyed>> {
+        for slot in [Slot::Current, Slot::Pending] {
+            let secret =
+                self.context.secret(self.inventory, self.key, self.record, slot).map_err(Situation::from)?;
+            if let Some(secret) = secret {
+                return Ok(Some(Keyed { key: self.key.clone(), record: self.record.clone(), secret }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks the provider. A bare refusal may be a block of this address where
+    /// the account is known to have an allowlist.
+    fn judgement(&self, keyed: &Keyed) -> anyhow::Result<Judgement> {
+        let credential = Credential::of(self.record, &keyed.secret);
+        let mut judgement = provider::provider(self.key.provider).check(&self.context.net()?, &credential);
+        let known: std::collections::BTreeMap<String, Evidence> = self.context.state.read(EVIDENCE);
+        let allowlist = known.get(self.record.id.as_str()).and_then(|it| it.allowlist);
+        if judgement.reason() == Some(Reason::Unauthorized) && allowlist == Some(true) {
+            judgement.remove(Reason::Unauthorized);
+            judgement.add(Reason::IpBlocked);
+        }
+        Ok(judgement)
+    }
+
+    /// Only what its provider refuses may go without another word.
+    fn must_be_dead(&self) -> anyhow::Result<()> {
+        let key = self.key;
+        let words = format!(
+            "`keyctl remove {key} --revoke` deletes it at {} first; `--forget` removes it here only",
+            key.provider
+        );
+        let Some(keyed) = self.keyed()? else {
+            // What was announced and never stored, or is half removed, works nowhere.
+            if self.record.current.is_none() && self.record.state == KeyState::Pending {
+                return Ok(());
+            }
+            let message =
+                format!("whether `{key}` still works cannot be told: its secret is not in the store");
+            return Err(Situation::refused("may-still-work", message).hint(words).into());
+        };
+        let judgement = self.judgement(&keyed)?;
+        match judgement.verdict() {
+            Verdict::Rejected => Ok(()),
+            Verdict::Valid | Verdict::Limited => {
+                Err(Situation::refused("still-works", format!("`{key}` still works")).hint(words).into())
+            }
+            Verdict::Unknown => {
+                let message = format!("whether `{key}` still works could not be told: {}", judgement.detail);
+                let code = judgement.reason().map_or("unknown", Reason::as_str);
+                Err(Situation::new(Exit::Unknown, code, message).hint(words).into())
+            }
+        }
+    }
+
+    /// Removes secret and record: marked first, so that a crash leaves nothing
+    /// in the store that no record tells of.
+    fn drop_it(&self) -> anyhow::Result<()> {
+        let Record { id, current, pending, previous, highest, .. } = self.record.clone();
+        let store = self.context.store_of(self.inventory, self.record)?;
+        let lowest = [current, pending, previous].into_iter().flatten().min();
+        if let Some(lowest) = lowest.filter(|_| store.name() != "env") {
+            self.context.update(|inventory| {
+                let record = self.still_the_same(inventory)?;
+                record.state = KeyState::Pending;
+                (record.current, record.pending, record.previous) = (None, None, Some(lowest));
+                Ok(())
+            })?;
+            for version in lowest..=highest {
+                let item = Item { id: id.clone(), version, key: self.key.clone() };
+                store.delete(&item).map_err(Situation::from)?;
+            }
+        }
+        self.context.update(|inventory| {
+            self.still_the_same(inventory)?;
+            inventory.keys.remove(self.key);
+            inventory.waivers.retain(|it| it.key.as_ref() != Some(self.key));
+            Ok(())
+        })
+    }
+
+    fn still_the_same<'i>(&self, inventory: &'i mut Inventory) -> Result<&'i mut Record, Situation> {
+        not_in_rotation(inventory, self.key)?;
+        let record = inventory.keys.get_mut(self.key);
+        record.filter(|it| it.id == self.record.id && it.highest == self.record.highest).ok_or_else(|| {
+            Situation::refused(
+                "changed-meanwhile",
+                format!("`{}` was changed by another process meanwhile", self.key),
+            )
+            .hint("look at it with `keyctl show`, and try again")
+        })
+    }
+}
+
+/// A rotation that is under way needs the key that manages.
+fn not_managing(inventory: &Inventory, key: &KeyRef) -> Result<(), Situation> {
+    match inventory.rotations.values().find(|it| it.using.as_ref() == Some(key)) {
+        None => Ok(()),
+        Some(rotation) => {
+            let rotated = &rotation.keys[0];
+            Err(Situation::refused(
+                "rotation-running",
+                format!("`{key}` manages the rotation of `{rotated}`"),
+            )
+            .hint(format!("finish that first: `keyctl rotate {rotated} --resume`")))
+        }
+    }
+}
+
+/// Returns the other records of the same secret.
+fn same_secret(inventory: &Inventory, key: &KeyRef, record: &Record) -> Vec<KeyRef> {
+    let Some(fingerprint) = &record.fingerprint else { return Vec::new() };
+    let same = inventory
+        .keys
+        .iter()
+        .filter(|(other, held)| *other != key && held.fingerprint.as_ref() == Some(fingerprint));
+    same.map(|(other, _)| other.clone()).collect()
+}
+
+struct RemoveReport {
+    key: KeyRef,
+    how: How,
+    consumers: Vec<String>,
+}
+
+impl Report for RemoveReport {
+    fn command(&self) -> &'static str {
+        "remove"
+    }
+
+    fn data(&self) -> Value {
+        serde_json::json!({ "key": self.key, "removed": true, "how": self.how, "consumers": self.consumers })
+    }
+
+    fn human(&self, page: &mut Page) {
+        let how = match self.how {
+            How::Revoked => "revoked, proven dead and removed",
+            How::Console => "proven dead and removed",
+            How::Dead => "removed",
+            How::Forgotten => "forgotten",
+        };
+        page.line(Tone::Strong, format!("{} {how}", self.key));
+        if !self.consumers.is_empty() {
+            page.line(Tone::Plain, format!("it was recorded in: {}", self.consumers.join(", ")));
+        }
+    }
+}
