@@ -24,6 +24,12 @@ pub struct LastVerdict {
     /// When the key was last accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
+    /// Scope → reason, for the scopes where it was not fit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, String>,
+    /// How many domains could be chosen with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selectable: Option<usize>,
 }
 
 /// Last verdicts by record id.

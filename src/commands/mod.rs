@@ -28,6 +28,7 @@ mod listing;
 pub mod man;
 pub mod managing;
 pub mod permissions;
+mod permitted;
 mod proving;
 mod remember;
 pub mod remove;

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::commands::described::Described;
+use crate::commands::permitted;
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Expiry, Judgement, KeyRef, Kind, ProviderId, Reason, Record, RecordId, Region, Secret};
@@ -63,7 +64,17 @@ impl<'a> Proof<'a> {
         if let Some(record) = seen.filter(|_| needed.permissions.is_empty()) {
             needed.permissions.clone_from(&record.permissions);
         }
-        super::validate::judge::judge_alone(&mut judgement, self.key.provider, &needed, &[], context.now());
+        let provider = self.key.provider;
+        let wanted: Vec<String> =
+            needed.permissions.iter().map(|it| permitted::spelling(provider, it)).collect();
+        let states = if judgement.accepted() && !wanted.is_empty() {
+            let credential = Credential::of(&needed, self.secret);
+            permitted::prove(&net(context)?, provider, &credential, &judgement.facts, &wanted)
+        } else {
+            Vec::new()
+        };
+        let described = (provider, &needed);
+        super::validate::judge::judge_alone(&mut judgement, described, &[], &states, context.now());
         judge_account(&mut judgement, seen);
         judge_domains(&mut judgement, self.key, self.kind, inventory);
         self.judgement = Some(judgement);

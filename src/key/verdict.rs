@@ -231,9 +231,6 @@ pub struct Facts {
     pub created: Option<jiff::Timestamp>,
     pub expires: Option<Expiry>,
     pub permissions: Option<Vec<String>>,
-    /// Single permissions that were asked for because the whole list is not
-    /// told; `None`: it could not be found out.
-    pub proven: Vec<(String, Option<bool>)>,
     /// The SMTP login the provider says belongs to the account.
     pub login: Option<String>,
     /// Key ids of the same account (Mailgun has no account id: this set and

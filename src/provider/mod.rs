@@ -22,7 +22,7 @@ pub use allowlist::{Allowlist, AllowlistEntry};
 pub use credential::Credential;
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Identified, Unwrapped, identify, unwrap};
-pub use permissions::{PermissionState, Permissions, prove};
+pub use permissions::{PermissionState, Permissions};
 
 use std::time::Instant;
 

@@ -1,8 +1,8 @@
-//! What a key may do at its provider: the seam between Klaviyo's scopes and
-//! the commands.
+//! What a key may do at its provider: the seam between Klaviyo's scopes,
+//! Mailgun's roles and the commands.
 
-use super::{Credential, Net, Provider, Trouble};
-use crate::key::Judgement;
+use super::{Credential, Net, Trouble};
+use crate::key::verdict::Facts;
 
 /// Whether a key has one permission, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,18 @@ pub trait Permissions: Sync {
         probe_write: bool,
     ) -> Result<Vec<PermissionState>, Trouble>;
 
+    /// Returns the state of `wanted` as far as a check told it already, without
+    /// another call; `None`: it told nothing of permissions.
+    fn told(&self, facts: &Facts, wanted: &[String]) -> Option<Vec<PermissionState>> {
+        let held = facts.permissions.as_ref()?;
+        let state = |name: &String| {
+            let name = self.normalise(name).unwrap_or_else(|_| name.clone());
+            let granted = Some(held.contains(&name));
+            PermissionState { name, granted, how: "the provider's list of keys".to_owned() }
+        };
+        Some(wanted.iter().map(state).collect())
+    }
+
     /// Returns a permission's one spelling; the error lists what is known.
     ///
     /// # Errors
@@ -33,27 +45,4 @@ pub trait Permissions: Sync {
 
     /// Returns what `METHOD /path` needs, offline; `None`: no such route.
     fn needed_for(&self, method: &str, path: &str) -> Option<Vec<String>>;
-}
-
-/// Asks for the permissions `needed` of an accepted key whose check did not
-/// tell them all, and puts them into the facts of `judgement`.
-pub fn prove(
-    provider: &dyn Provider,
-    net: &Net<'_>,
-    credential: &Credential<'_>,
-    needed: &[String],
-    judgement: &mut Judgement,
-) {
-    let Some(facet) = provider.permissions() else { return };
-    if !judgement.accepted() || judgement.facts.permissions.is_some() || needed.is_empty() {
-        return;
-    }
-    let mut names: Vec<String> =
-        needed.iter().map(|it| facet.normalise(it).unwrap_or_else(|_| it.clone())).collect();
-    names.sort();
-    names.dedup();
-    // A trouble leaves them unknown, which the judge tells from missing.
-    if let Ok(states) = facet.check(net, credential, &names, false) {
-        judgement.facts.proven = states.into_iter().map(|it| (it.name, it.granted)).collect();
-    }
 }

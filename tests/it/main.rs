@@ -17,6 +17,7 @@ mod reports;
 mod rotation;
 mod sandbox;
 mod sandbox_mail;
+mod scale;
 mod scope;
 mod smtp_speaker;
 mod store_command;

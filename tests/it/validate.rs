@@ -155,3 +155,143 @@ fn a_key_in_no_inventory_is_validated_and_forgotten() {
     let _ = scene.world.run_with(&["validate", "--stdin"], "pubkey-").exits(2);
     let _ = scene.world.run(&["validate", "--domain", "a.example"]).exits(2);
 }
+
+/// Returns a scene with an old key that was revoked, and another key of the
+/// same account; `seen`: both were validated while they worked.
+fn retired(seen: bool) -> Scene {
+    let mut scene = Scene::new();
+    let old = scene.sandbox.mailgun_key(&scene.account, "admin");
+    let new = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.records(&[
+        ("mailgun:old@acme", "kind = \"account\"", &old.secret),
+        ("mailgun@acme", "kind = \"account\"", &new.secret),
+    ]);
+    if seen {
+        let _ = scene.validate(&[], 0);
+    }
+    scene.sandbox.control("PUT", &format!("/mailgun/keys/{}", old.id), json!({"delete": true}));
+    scene
+}
+
+#[test]
+fn a_key_is_proven_dead_by_another_key_of_its_account() {
+    let scene = retired(true);
+    let data = scene.validate(&["mailgun:old@acme", "--expect", "rejected"], 0);
+    // The witness was asked, and is no result.
+    assert_eq!((&data["summary"]["probes"], &data["summary"]["checked"]), (&json!(2), &json!(1)));
+    assert_eq!(data["results"][0]["key"], "mailgun:old@acme");
+    // The network of the witness alone does not prove it.
+    scene.sandbox.fault(json!({"host": "*", "path_prefix": "/v4/domains", "action": {"status": 500}}));
+    let _ = scene.validate(&["mailgun:old@acme", "--expect", "rejected"], 4);
+    scene.sandbox.clear_faults();
+    // A living key is a finding, also without a witness.
+    let _ = scene.validate(&["mailgun@acme", "--expect", "rejected"], 3);
+    let junit = scene
+        .world
+        .run(&["validate", "mailgun@acme", "--expect", "rejected", "--report", "junit=-"])
+        .exits(3);
+    assert!(junit.stdout.contains("<failure type=\"still-works\""), "{}", junit.stdout);
+}
+
+#[test]
+fn a_refusal_without_a_witness_of_the_same_account_proves_nothing() {
+    let scene = retired(false);
+    let _ = scene.validate(&["mailgun:old@acme", "--expect", "rejected"], 4);
+}
+
+#[test]
+fn a_key_that_is_listed_no_more_is_dead_without_its_secret() {
+    let mut scene = retired(true);
+    scene.world.unset("KEYCTL_SECRET_MAILGUN_OLD__ACME");
+    let variable = keyctl::store::env::variable(&"mailgun:old@acme".parse().unwrap());
+    scene.world.unset(&variable);
+    let data = scene.validate(&["mailgun:old@acme", "--expect", "rejected"], 4);
+    assert_eq!(data["results"][0]["reason"], "secret-missing");
+    // Where its id is recorded, the list of the account's keys tells.
+    let gone = ["ffffffff", "-00000000"].concat();
+    let text =
+        scene.world.inventory().replacen("current = 1", &format!("remote_id = \"{gone}\"\ncurrent = 1"), 1);
+    scene.world.write_inventory(&text);
+    let _ = scene.validate(&["mailgun:old@acme", "--expect", "rejected"], 0);
+}
+
+#[test]
+fn a_required_role_is_proven_or_not() {
+    let mut scene = Scene::new();
+    let admin = scene.sandbox.mailgun_key(&scene.account, "admin");
+    let basic = scene.sandbox.mailgun_key(&scene.account, "basic");
+    scene.records(&[
+        ("mailgun@acme", "kind = \"account\"", &admin.secret),
+        ("mailgun@beta", "kind = \"account\"", &basic.secret),
+    ]);
+    let _ = scene.validate(&["mailgun@acme", "--require", "admin,keys:write"], 0);
+    let data = scene.validate(&["mailgun@acme", "--require", "sending"], 3);
+    let one = result(&data, "mailgun@acme");
+    assert_eq!(
+        (&one["verdict"], &one["reason"], &one["missing"]),
+        (&json!("limited"), &json!("permission-missing"), &json!(["sending"]))
+    );
+    // Analyst and support cannot be told apart: such a key may not read keys.
+    let data = scene.validate(&["mailgun@beta", "--require", "messages:send"], 4);
+    assert_eq!(result(&data, "mailgun@beta")["reason"], "permission-not-checkable");
+    let _ = scene.validate(&["mailgun@acme", "--require", "campaigns:read"], 2);
+    // A verdict that was given before does not answer what is asked now.
+    let data = scene.validate(&["mailgun@acme", "--require", "admin", "--max-age", "1h"], 0);
+    assert_eq!(data["summary"]["probes"], 1);
+}
+
+#[test]
+fn what_is_reused_is_told_per_location_and_what_proved_nothing_is_asked_again() {
+    let mut scene = Scene::new();
+    scene.sandbox.domain(&scene.account, "us", "mg.berlin.example", "active");
+    scene.sandbox.domain(&scene.account, "us", "mg.paris.example", "unverified");
+    let key = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.records(&[("mailgun@acme", "kind = \"account\"", &key.secret)]);
+    let mut text = scene.world.inventory();
+    for place in ["berlin", "paris"] {
+        text.push_str(&format!("\n[agency.acme.location.{place}]\ndomain = \"mg.{place}.example\"\n"));
+    }
+    scene.world.write_inventory(&text);
+    let fresh = scene.validate(&[], 0);
+    let again = scene.validate(&["--max-age", "1h"], 0);
+    assert_eq!(again["summary"]["probes"], 0);
+    assert_eq!(result(&again, "mailgun@acme")["at"], result(&fresh, "mailgun@acme")["at"]);
+    assert_eq!(result(&again, "mailgun@acme")["changed"], false);
+    scene.sandbox.fault(json!({"host": "*", "path_prefix": "/v4/domains", "action": {"status": 500}}));
+    let _ = scene.validate(&[], 4);
+    scene.sandbox.clear_faults();
+    let data = scene.validate(&["--max-age", "1h"], 0);
+    assert_eq!(data["summary"]["probes"], 1);
+}
+
+#[test]
+fn a_region_that_was_not_read_proves_nothing_of_its_domains() {
+    let mut scene = Scene::new();
+    scene.sandbox.domain(&scene.account, "us", "mg.acme.example", "active");
+    let key = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.records(&[("mailgun@acme", "kind = \"account\"", &key.secret)]);
+    scene
+        .world
+        .write_inventory(&(scene.world.inventory() + "\n[agency.acme]\ndomain = \"mg.acme.example\"\n"));
+    scene
+        .sandbox
+        .fault(json!({"host": "mailgun-us", "path_prefix": "/v4/domains", "action": {"status": 500}}));
+    let data = scene.validate(&[], 4);
+    let one = result(&data, "mailgun@acme");
+    assert_eq!((&one["verdict"], &one["reason"]), (&json!("unknown"), &json!("unreachable")), "{one}");
+}
+
+#[test]
+fn fail_on_lowers_what_it_does_not_name() {
+    let mut scene = Scene::new();
+    let dead = ["key-", &"0".repeat(32)].concat();
+    scene.records(&[
+        ("mailgun@acme", "kind = \"account\"", &dead),
+        ("mailgun@beta", "kind = \"account\"", "x"),
+    ]);
+    scene.world.unset("KEYCTL_SECRET_MAILGUN__BETA");
+    for (fail_on, code) in [("rejected", 3), ("unknown", 4), ("limited", 0), ("rejected,unknown", 3)] {
+        let _ = scene.validate(&["--fail-on", fail_on], code);
+    }
+    let _ = scene.validate(&["mailgun@nobody", "--fail-on", "limited"], 8);
+}

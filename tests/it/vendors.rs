@@ -324,7 +324,7 @@ fn validate_proves_recorded_and_required_scopes_of_klaviyo_keys() {
     };
     assert_eq!(validate(&[], 0), (json!("valid"), json!([]), json!([])));
     let lacks = (json!("limited"), json!(["permission-missing"]), json!(["lists:read"]));
-    assert_eq!(validate(&["--require", "list:read"], 5), lacks);
+    assert_eq!(validate(&["--require", "list:read"], 3), lacks);
     let unclear = (json!("unknown"), json!(["permission-not-checkable"]), json!([]));
     assert_eq!(validate(&["--require", "lists:write"], 4), unclear);
     inventory("\"profiles:read\", \"lists:read\"");

@@ -1,10 +1,12 @@
 //! One key that is in no inventory: validated and forgotten. Needs no store
 //! and writes nothing.
 
+use std::collections::BTreeSet;
+
 use super::judge::Judged;
 use super::report::{Line, Results};
 use super::{Args, probes};
-use crate::commands::intake;
+use crate::commands::{intake, permitted};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{Kind, Record, RecordId};
@@ -39,6 +41,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let taken = intake::take(context, &source)?;
     let (provider, kind) = recognise(args, &taken)?;
+    super::check_permissions(std::iter::once(provider.id()), &args.require)?;
     let net = context.net()?;
     let start = std::time::Instant::now();
     let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
@@ -57,10 +60,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         },
     };
     let credential = Credential { kind, secret, region, domain, login, remote_id: None };
-    provider::prove(provider, &net, &credential, &args.require, &mut judgement);
+    let spelt: Vec<String> = args.require.iter().map(|it| permitted::spelling(provider.id(), it)).collect();
+    let states = match judgement.accepted() {
+        true => permitted::prove(&net, provider.id(), &credential, &judgement.facts, &spelt),
+        false => Vec::new(),
+    };
+    let domains = super::seen::reduce(&mut judgement.facts, &BTreeSet::new());
     let mut record = Record::new(RecordId::from_random([0; 10]), kind);
     record.describe_secret(&taken.secret, provider.chosen_by_person(kind));
-    super::judge::judge_alone(&mut judgement, provider.id(), &record, &args.require, context.now());
+    let described = (provider.id(), &record);
+    let lacks_required =
+        super::judge::judge_alone(&mut judgement, described, &args.require, &states, context.now());
     let judged = Judged {
         key: None,
         provider: provider.id(),
@@ -73,8 +83,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         checked_at: Some(net.now),
         changed: None,
         now: net.now,
+        lacks_required,
         last_success: None,
-        selectable: None,
+        domains,
+        selectable: domains.elsewhere,
     };
     let results = Results::new(vec![Line::new(judged, args.expect)], 1, true);
     Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))

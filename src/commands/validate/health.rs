@@ -44,7 +44,8 @@ fn check(line: &Line, args: &Args, lines: &BTreeMap<KeyRef, usize>) -> Check {
     let works = matches!(line.verdict, Verdict::Valid | Verdict::Limited);
     let rule = match line.counts_as {
         Verdict::Valid => None,
-        Verdict::Rejected if works => Some(STILL_WORKS),
+        Verdict::Rejected if works && !line.lacks_required => Some(STILL_WORKS),
+        _ if line.lacks_required => Some(Reason::PermissionMissing.as_str()),
         _ => line.reason.map(Reason::as_str),
     };
     Check {

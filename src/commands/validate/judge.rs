@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::probes::{Answer, Answers, Ask, Batch, millis};
-use super::{Args, Expect};
+use super::seen::Domains;
+use super::witness::{self, Accounts};
+use super::{Args, Expect, place};
 use crate::clock::{Span, rfc3339, spoken};
-use crate::commands::remember;
+use crate::commands::{permitted, remember};
 use crate::context::Context;
 use crate::inventory::Inventory;
-use crate::key::verdict::{DomainFact, Facts};
 use crate::key::{Domain, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict};
-use crate::provider;
-use crate::state::{EVIDENCE, Evidence, LastVerdict};
+use crate::provider::PermissionState;
+use crate::state::{Evidence, LastVerdict};
 
 /// A key that ends within this is `expires-soon`.
 const SOON: Span = Span::seconds(14 * 86_400);
@@ -27,6 +28,9 @@ pub struct Run<'a> {
     pub args: &'a Args,
     pub batch: &'a Batch<'a>,
     pub answers: &'a Answers,
+    pub places: &'a BTreeMap<&'a KeyRef, Vec<Scope>>,
+    /// What the last successes told, by record id.
+    pub evidence: &'a BTreeMap<String, Evidence>,
 }
 
 /// One record, judged.
@@ -36,6 +40,7 @@ pub struct Judged<'a> {
     pub kind: Kind,
     pub record: Option<&'a Record>,
     pub judgement: Judgement,
+    pub domains: Domains,
     pub at: Vec<At>,
     pub latency_ms: Option<u64>,
     pub checked_at: Option<Timestamp>,
@@ -43,6 +48,8 @@ pub struct Judged<'a> {
     pub changed: Option<bool>,
     /// For `--expect rejected`: proven dead.
     pub dead: bool,
+    /// A permission of `--require` is proven missing.
+    pub lacks_required: bool,
     /// When the provider last accepted it, as far as this machine knows.
     pub last_success: Option<Timestamp>,
     /// How many domains can be chosen with it, where it may list them.
@@ -65,151 +72,166 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When this machine's memory cannot be written.
     pub fn judge(&self) -> anyhow::Result<Vec<Judged<'a>>> {
-        let evidence: BTreeMap<String, Evidence> = self.context.state.read(EVIDENCE);
-        let places = self.places();
+        let accounts = Accounts::of(self.batch, self.answers);
         let now = self.context.now();
         let mut judged = Vec::new();
         for (key, record, ask) in &self.batch.records {
-            let answer = match ask {
-                Ask::Probe(n) => match self.answers.answers.get(*n).and_then(Option::as_ref) {
-                    Some(answer) => Some(answer),
+            let mut one = match ask {
+                Ask::Probe(n) => match self.answers.get(*n) {
+                    Some(answer) => self.answered(key, record, answer, now),
                     None => continue,
                 },
-                Ask::Known(_) | Ask::Remembered(_) => None,
+                Ask::Remembered(last) => self.first(key, record, remembered(last), now),
+                Ask::Known(judgement) => self.first(key, record, (**judgement).clone(), now),
             };
-            let known = evidence.get(record.id.as_str());
-            let mut one = self.first(key, record, ask, answer, now);
-            if matches!(ask, Ask::Probe(_)) {
-                one.dead = self.is_dead(&one.judgement, record, known);
-                self.weigh_refusal(&mut one.judgement, key, record, known);
-                judge_account(&mut one.judgement, record);
-                judge_alone(&mut one.judgement, key.provider, record, &self.args.require, now);
+            if let Ask::Remembered(last) = ask {
+                one.checked_at = Some(last.checked_at);
+                one.selectable = last.selectable;
             }
-            let scopes = places.get(*key).map(Vec::as_slice).unwrap_or_default();
-            self.judge_places(&mut one, scopes);
+            let known = self.evidence.get(record.id.as_str());
+            let own = if let Ask::Probe(n) = ask { Some(*n) } else { None };
+            let witness = accounts.witness(own, key, record, known);
+            if let Some(answer) = own.and_then(|n| self.answers.get(n)) {
+                weigh_refusal(&mut one.judgement, key, known, witness);
+                self.warn_of_other_account(&one.judgement, key, known);
+                judge_account(&mut one.judgement, record);
+                one.lacks_required = judge_alone(
+                    &mut one.judgement,
+                    (key.provider, record),
+                    &self.args.require,
+                    &answer.permissions,
+                    now,
+                );
+            }
+            one.dead = self.is_dead(&one.judgement, key, record, witness)?;
+            match ask {
+                Ask::Remembered(last) => self.places_again(&mut one, last),
+                Ask::Probe(_) | Ask::Known(_) => self.judge_places(&mut one),
+            }
             one.changed = self.changed(record, &one.judgement);
-            one.last_success = if matches!(ask, Ask::Probe(_)) && one.judgement.accepted() {
-                one.checked_at
-            } else {
-                self.batch.before.get(record.id.as_str()).and_then(|it| it.accepted_at)
-            };
-            let rule = self.inventory.us_rule(&key.scope.agency);
-            let domains = one.judgement.facts.domains.as_deref();
-            one.selectable =
-                domains.map(|it| it.iter().filter(|it| against(it, rule).next().is_none()).count());
             judged.push(one);
         }
         self.remember(&judged)?;
         Ok(judged)
     }
 
-    fn first(
-        &self,
-        key: &'a KeyRef,
-        record: &'a Record,
-        ask: &Ask,
-        answer: Option<&Answer>,
-        now: Timestamp,
-    ) -> Judged<'a> {
-        let (judgement, checked_at) = match (ask, answer) {
-            (_, Some(answer)) => (answer.judgement.clone(), Some(answer.at)),
-            (Ask::Remembered(last), None) => (remembered(last), Some(last.checked_at)),
-            (Ask::Known(judgement), None) => (judgement.clone(), Some(now)),
-            (Ask::Probe(_), None) => (Judgement::default(), None),
-        };
+    fn first(&self, key: &'a KeyRef, record: &'a Record, judgement: Judgement, now: Timestamp) -> Judged<'a> {
         Judged {
             key: Some(key),
             provider: key.provider,
             kind: record.kind,
             record: Some(record),
             judgement,
+            domains: Domains::default(),
             at: Vec::new(),
-            latency_ms: answer.map(|it| millis(it.latency)),
-            checked_at,
+            latency_ms: None,
+            checked_at: Some(now),
             changed: None,
             dead: false,
-            last_success: None,
+            lacks_required: false,
+            last_success: self.batch.before.get(record.id.as_str()).and_then(|it| it.accepted_at),
             selectable: None,
             now,
         }
     }
 
-    /// A refusal without a cause may be a block of this address: when the
-    /// account is known to have an allowlist and no other key of it was
-    /// accepted from here.
-    fn weigh_refusal(
+    fn answered(&self, key: &'a KeyRef, record: &'a Record, answer: &Answer, now: Timestamp) -> Judged<'a> {
+        let mut one = self.first(key, record, answer.judgement.clone(), now);
+        one.domains = answer.domains;
+        one.latency_ms = Some(millis(answer.latency));
+        one.checked_at = Some(answer.at);
+        one.selectable = answer.domains.selectable(self.inventory.us_rule(&key.scope.agency));
+        if answer.judgement.accepted() {
+            one.last_success = one.checked_at;
+        }
+        one
+    }
+
+    /// Mailgun has no account id: key ids and domains that are both others
+    /// than before are worth a word, but no verdict.
+    fn warn_of_other_account(&self, judgement: &Judgement, key: &KeyRef, known: Option<&Evidence>) {
+        let (Some(known), facts) = (known, &judgement.facts) else { return };
+        if !judgement.accepted() || facts.account_id.is_some() {
+            return;
+        }
+        let names = facts.domains.iter().flatten().map(|it| it.name.as_str());
+        let (mut names, mut ids) = (names.peekable(), facts.sibling_ids.iter().peekable());
+        let seen = names.peek().is_some() && ids.peek().is_some();
+        let before = !known.domains.is_empty() && !known.key_ids.is_empty();
+        let shared = names.any(|it| known.domains.iter().any(|held| held == it))
+            || ids.any(|it| known.key_ids.contains(it));
+        if seen && before && !shared {
+            self.context.console.warning(format!(
+                "`{key}`: neither a key nor a domain of its account is one seen before: perhaps it is another account"
+            ));
+        }
+    }
+
+    fn is_dead(
         &self,
-        judgement: &mut Judgement,
+        judgement: &Judgement,
         key: &KeyRef,
         record: &Record,
-        known: Option<&Evidence>,
-    ) {
-        if judgement.reason() != Some(Reason::Unauthorized) || known.and_then(|it| it.allowlist) != Some(true)
-        {
-            return;
+        witness: Option<usize>,
+    ) -> anyhow::Result<bool> {
+        if self.args.expect.is_none() || judgement.accepted() {
+            return Ok(false);
         }
-        if self.sibling_accepted(record, known) {
-            return;
+        if says_dead(judgement) || (judgement.reason() == Some(Reason::Unauthorized) && witness.is_some()) {
+            return Ok(true);
         }
-        judgement.remove(Reason::Unauthorized);
-        judgement.add(Reason::IpBlocked);
-        judgement.hint = Some(format!(
-            "the account allows only listed addresses: call from one of them, or see `keyctl allowlist {key}`"
-        ));
+        let Some(probe) = witness.and_then(|n| self.batch.probes.get(n)) else { return Ok(false) };
+        let deadline = std::time::Instant::now() + self.context.timeout();
+        Ok(witness::is_unlisted(&self.context.net_until(deadline)?, probe, key, record))
     }
 
-    fn sibling_accepted(&self, record: &Record, known: Option<&Evidence>) -> bool {
-        let Some(known) = known else { return false };
-        let own = record.remote_id.as_deref();
-        self.answers.accepted().any(|other| {
-            let facts = &other.facts;
-            facts.remote_id.as_deref() != own && same_account(known, facts)
-        })
-    }
-
-    fn is_dead(&self, judgement: &Judgement, record: &Record, known: Option<&Evidence>) -> bool {
-        let refused = judgement.reason() == Some(Reason::Unauthorized);
-        says_dead(judgement) || (refused && self.sibling_accepted(record, known))
-    }
-
-    fn judge_places(&self, one: &mut Judged<'_>, scopes: &[Scope]) {
-        let rule = one.key.is_some_and(|key| self.inventory.us_rule(&key.scope.agency));
-        for scope in scopes {
+    fn judge_places(&self, one: &mut Judged<'a>) {
+        let Some(key) = one.key else { return };
+        let rule = self.inventory.us_rule(&key.scope.agency);
+        let mut added = BTreeSet::new();
+        for scope in self.places.get(key).into_iter().flatten() {
             let domain = self.inventory.domain_at(scope).map(|(domain, _)| domain);
-            let mut here = one.judgement.clone();
-            if let Some((reason, detail)) = at_scope(one, domain.as_ref(), rule) {
-                here.add(reason);
+            let found = place::judge(one, domain.as_ref(), rule);
+            if let Some((reason, detail)) = &found {
+                added.insert(*reason);
                 one.judgement.hint.get_or_insert_with(|| {
                     format!(
                         "`keyctl domains {scope} --explain {}` tells more",
                         domain.as_ref().map_or("DOMAIN", Domain::as_str)
                     )
                 });
-                if here.reason() == Some(reason) {
+                if one.judgement.reason().is_none_or(|it| *reason < it) {
                     one.judgement.detail = format!("{}; {scope}: {detail}", one.judgement.detail);
                 }
             }
-            one.at.push(At { scope: scope.clone(), domain, verdict: here.verdict(), reason: here.reason() });
+            let reason = found.map(|(reason, _)| reason).into_iter().chain(one.judgement.reason()).min();
+            let verdict = reason.map_or(Verdict::Valid, Reason::verdict);
+            one.at.push(At { scope: scope.clone(), domain, verdict, reason });
         }
         // The worst of its scopes is the verdict of the key.
-        for reason in one.at.iter().filter_map(|at| at.reason).collect::<Vec<_>>() {
+        for reason in added {
             one.judgement.add(reason);
         }
     }
 
-    /// Returns the scopes where each key is effective, each scope resolved once.
-    fn places(&self) -> BTreeMap<&'a KeyRef, Vec<Scope>> {
-        let mut places: BTreeMap<&'a KeyRef, Vec<Scope>> = BTreeMap::new();
-        let agencies: BTreeSet<_> = self.batch.records.iter().map(|(key, ..)| &key.scope.agency).collect();
-        for (scope, _) in self.inventory.scopes() {
-            if !agencies.contains(&scope.agency) || self.inventory.sends_elsewhere(&scope) {
-                continue;
-            }
-            for effective in self.inventory.effective(&scope) {
-                places.entry(effective.key).or_default().push(scope.clone());
-            }
+    /// Says again what was found at each scope.
+    fn places_again(&self, one: &mut Judged<'a>, last: &LastVerdict) {
+        let Some(key) = one.key else { return };
+        let mut added = BTreeSet::new();
+        for scope in self.places.get(key).into_iter().flatten() {
+            let held = last.places.get(&scope.to_string()).and_then(|it| it.parse().ok());
+            added.extend(held);
+            let reason = held.into_iter().chain(one.judgement.reason()).min();
+            one.at.push(At {
+                scope: scope.clone(),
+                domain: self.inventory.domain_at(scope).map(|(domain, _)| domain),
+                verdict: reason.map_or(Verdict::Valid, Reason::verdict),
+                reason,
+            });
         }
-        places
+        for reason in added {
+            one.judgement.add(reason);
+        }
     }
 
     fn changed(&self, record: &Record, judgement: &Judgement) -> Option<bool> {
@@ -222,30 +244,41 @@ impl<'a> Run<'a> {
     }
 
     fn remember(&self, judged: &[Judged<'a>]) -> anyhow::Result<()> {
-        let fresh = judged.iter().zip(&self.batch.records).filter_map(|(one, _)| {
-            let (key, record) = (one.key?, one.record?);
-            (one.latency_ms.is_some()).then_some((key, record, &one.judgement))
+        let fresh = judged.iter().filter(|one| one.latency_ms.is_some()).filter_map(|one| {
+            let troubled = one.at.iter().filter_map(|at| Some((at.scope.to_string(), at.reason?)));
+            let places = match one.judgement.accepted() {
+                true => troubled.map(|(scope, reason)| (scope, reason.as_str().to_owned())).collect(),
+                false => BTreeMap::new(),
+            };
+            let more = remember::More { places, selectable: one.selectable };
+            Some((one.record?, &one.judgement, more))
         });
-        remember::remember(self.context, &fresh.collect::<Vec<_>>())
+        remember::remember_more(self.context, &fresh.collect::<Vec<_>>())
     }
 }
 
+/// Returns what is remembered of the key itself, without its scopes.
 fn remembered(last: &LastVerdict) -> Judgement {
     let mut judgement = Judgement::valid(format!("as checked at {}", rfc3339(last.checked_at)));
-    for reason in last.reasons.iter().filter_map(|it| it.parse().ok()) {
+    let of_place = |word: &String| last.places.values().any(|it| it == word);
+    for reason in last.reasons.iter().filter(|it| !of_place(it)).filter_map(|it| it.parse().ok()) {
         judgement.add(reason);
     }
     judgement
 }
 
-/// Returns whether facts tell of the account that evidence was taken at.
-fn same_account(known: &Evidence, facts: &Facts) -> bool {
-    if known.account_id.is_some() || facts.account_id.is_some() {
-        return known.account_id == facts.account_id;
+/// A refusal without a cause may be a block of this address: when the account
+/// is known to have an allowlist and no other key of it was accepted from here.
+fn weigh_refusal(judgement: &mut Judgement, key: &KeyRef, known: Option<&Evidence>, witness: Option<usize>) {
+    let refused = judgement.reason() == Some(Reason::Unauthorized);
+    if !refused || witness.is_some() || known.and_then(|it| it.allowlist) != Some(true) {
+        return;
     }
-    let by_id = facts.sibling_ids.iter().chain(&facts.remote_id).any(|id| known.key_ids.contains(id));
-    let domains = facts.domains.as_deref().unwrap_or_default();
-    by_id || domains.iter().any(|it| known.domains.iter().any(|held| held == it.name.as_str()))
+    judgement.remove(Reason::Unauthorized);
+    judgement.add(Reason::IpBlocked);
+    judgement.hint = Some(format!(
+        "the account allows only listed addresses: call from one of them, or see `keyctl allowlist {key}`"
+    ));
 }
 
 /// The provider's stable account id must be the recorded one.
@@ -262,16 +295,21 @@ fn judge_account(judgement: &mut Judgement, record: &Record) {
     }
 }
 
-/// Judges a key that no record and no other key tells more of.
+/// Judges a key that no other key tells more of. Returns whether a required
+/// permission was proven missing.
 pub fn judge_alone(
     judgement: &mut Judgement,
-    provider: ProviderId,
-    record: &Record,
+    (provider, record): (ProviderId, &Record),
     required: &[String],
+    states: &[PermissionState],
     now: Timestamp,
-) {
-    judge_permissions(judgement, provider, record, required);
+) -> bool {
+    let spell = |names: &[String]| -> Vec<String> {
+        names.iter().map(|it| permitted::spelling(provider, it)).collect()
+    };
+    let lacks = permitted::judge(judgement, &spell(required), &spell(&record.permissions), states);
     judge_expiry(judgement, record, now);
+    lacks
 }
 
 /// Returns whether the provider itself says that a key is no more.
@@ -279,60 +317,8 @@ pub fn says_dead(judgement: &Judgement) -> bool {
     matches!(judgement.reason(), Some(Reason::Disabled | Reason::Expired | Reason::KeyNotFound))
 }
 
-/// Recorded and required permissions must be proven; too many are told, too.
-fn judge_permissions(judgement: &mut Judgement, provider: ProviderId, record: &Record, required: &[String]) {
-    if !judgement.accepted() {
-        return;
-    }
-    let normalise = |name: &String| match provider::provider(provider).permissions() {
-        Some(facet) => facet.normalise(name).unwrap_or_else(|_| name.clone()),
-        None => name.clone(),
-    };
-    let needed = required.iter().chain(&record.permissions).map(normalise).collect::<Vec<_>>();
-    // A Mailgun role is the permission of a Mailgun key.
-    let told =
-        judgement.facts.permissions.clone().or_else(|| judgement.facts.role.clone().map(|it| vec![it]));
-    let Some(told) = told else {
-        judge_single(judgement, &needed, required.len());
-        return;
-    };
-    for name in needed {
-        if !told.contains(&name) && !judgement.missing.contains(&name) {
-            judgement.missing.push(name);
-        }
-    }
-    tell_missing(judgement);
-}
-
-/// Judges by single proofs; the first `required` names must be proven.
-fn judge_single(judgement: &mut Judgement, needed: &[String], required: usize) {
-    let proven = |name: &String| {
-        let found = judgement.facts.proven.iter().find(|(it, _)| it == name);
-        found.and_then(|(_, granted)| *granted)
-    };
-    let missing: Vec<String> = needed.iter().filter(|it| proven(it) == Some(false)).cloned().collect();
-    let unclear = needed.iter().take(required).any(|it| proven(it).is_none());
-    for name in missing {
-        if !judgement.missing.contains(&name) {
-            judgement.missing.push(name);
-        }
-    }
-    tell_missing(judgement);
-    if unclear {
-        judgement.add(Reason::PermissionNotCheckable);
-        judgement.hint = Some("`keyctl permissions` tells what can be found out".into());
-    }
-}
-
-fn tell_missing(judgement: &mut Judgement) {
-    if !judgement.missing.is_empty() {
-        judgement.add(Reason::PermissionMissing);
-        judgement.detail = format!("{}; it lacks {}", judgement.detail, judgement.missing.join(", "));
-    }
-}
-
 fn judge_expiry(judgement: &mut Judgement, record: &Record, now: Timestamp) {
-    let told = judgement.facts.expires.and_then(|it| it.at()).or_else(|| record.expires.at());
+    let told = judgement.facts.expires.map_or_else(|| record.expires.at(), |it| it.at());
     let Some(end) = told else { return };
     let left = end.as_second() - now.as_second();
     if judgement.accepted() && left <= SOON.seconds {
@@ -346,37 +332,6 @@ fn judge_expiry(judgement: &mut Judgement, record: &Record, now: Timestamp) {
     }
 }
 
-/// Returns what speaks against a key at a scope with this domain.
-fn at_scope(one: &Judged<'_>, domain: Option<&Domain>, us_rule: bool) -> Option<(Reason, String)> {
-    if !one.judgement.accepted() || one.provider != ProviderId::Mailgun {
-        return None;
-    }
-    if let (Kind::Sending | Kind::Smtp, Some(wanted)) = (one.kind, domain) {
-        let bound = one.record.and_then(|it| it.domain.as_ref())?;
-        return (bound != wanted).then(|| {
-            (Reason::DomainNotFound, format!("the key is bound to {bound} and cannot send from {wanted}"))
-        });
-    }
-    let domains = one.judgement.facts.domains.as_deref()?;
-    match domain {
-        Some(wanted) => match domains.iter().find(|it| it.name == *wanted) {
-            None => Some((Reason::DomainNotFound, format!("{wanted} is not in the account"))),
-            Some(fact) => {
-                let reason = against(fact, us_rule).next()?;
-                Some((reason, format!("{wanted} cannot be chosen ({reason})")))
-            }
-        },
-        None if us_rule && !domains.iter().any(|it| against(it, true).next().is_none()) => {
-            Some((Reason::NoVerifiedUsDomain, "no domain of the account can be chosen".to_owned()))
-        }
-        None => None,
-    }
-}
-
-fn against(fact: &DomainFact, us_rule: bool) -> impl Iterator<Item = Reason> {
-    fact.against.iter().copied().filter(move |it| us_rule || *it != Reason::DomainInEu)
-}
-
 impl Judged<'_> {
     /// Returns the verdict that counts for the exit code.
     pub fn counts_as(&self, expect: Option<Expect>) -> Verdict {
@@ -386,6 +341,7 @@ impl Judged<'_> {
             (Some(Expect::Rejected), _) if self.dead => Verdict::Valid,
             (Some(Expect::Rejected), Verdict::Valid | Verdict::Limited) => Verdict::Rejected,
             (Some(Expect::Rejected), Verdict::Rejected | Verdict::Unknown) => Verdict::Unknown,
+            (None, _) if self.lacks_required => Verdict::Rejected,
             // A key that is switched off is healthy when it is refused.
             (None, Verdict::Rejected) if switched_off => Verdict::Valid,
             (None, Verdict::Valid | Verdict::Limited) if switched_off => Verdict::Rejected,

@@ -8,19 +8,24 @@
 mod adhoc;
 mod health;
 pub(super) mod judge;
+mod place;
 mod probes;
 mod report;
+mod seen;
+mod witness;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::reporting::Reports;
 use crate::clock::Span;
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{Exit, Situation};
 use crate::inventory::select::{Filter, Reach};
 use crate::key::kind::fixed_words;
 use crate::key::{Domain, Kind, ProviderId, Region, Selector, Verdict};
+use crate::state::{EVIDENCE, Evidence};
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -135,14 +140,45 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     for skipped in &selection.skipped {
         context.console.note(format!("note: {skipped}"));
     }
+    check_permissions(selection.keys.iter().map(|it| it.provider), &args.require)?;
     let interrupted = interruption();
-    let batch = probes::Batch::read(context, inventory, &selection.keys, args.max_age)?;
-    let answers = batch.ask(context, usize::from(args.jobs), &args.require, &interrupted)?;
-    let judged = judge::Run { context, inventory, args: &args, batch: &batch, answers: &answers }.judge()?;
+    let places = place::all(inventory, &selection.keys);
+    // What was not looked at then cannot be told from a verdict.
+    let looks_closer = !args.require.is_empty() || args.expect.is_some();
+    let max_age = args.max_age.filter(|_| !looks_closer);
+    let wish = probes::Wish { require: &args.require, max_age, places: &places };
+    let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
+    let mut answers = probes::Answers::none();
+    let jobs = usize::from(args.jobs);
+    batch.ask(context, jobs, &interrupted, &mut answers)?;
+    let evidence: BTreeMap<String, Evidence> = context.state.read(EVIDENCE);
+    if args.expect.is_some() {
+        let in_doubt = batch.in_doubt(&answers);
+        let witnesses = witness::candidates(inventory, &selection.keys, &in_doubt, &evidence);
+        batch.add_witnesses(context, inventory, witnesses);
+        batch.ask(context, jobs, &interrupted, &mut answers)?;
+    }
+    let run = judge::Run {
+        context,
+        inventory,
+        args: &args,
+        batch: &batch,
+        answers: &answers,
+        places: &places,
+        evidence: &evidence,
+    };
+    let judged = run.judge()?;
     let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
-    let results = report::Results::new(lines, answers.probes, answers.complete);
+    let results = report::Results::new(lines, answers.count(), answers.complete);
     let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
     Ok(if answers.complete { exit } else { Exit::Interrupted })
+}
+
+/// Refuses a permission that none of the providers knows.
+fn check_permissions(providers: impl Iterator<Item = ProviderId>, names: &[String]) -> Result<(), Situation> {
+    let providers: BTreeSet<ProviderId> = providers.collect();
+    super::permitted::known(providers, names)
+        .map_err(|why| Situation::usage(why).hint("`keyctl permissions KEYREF` lists what there is"))
 }
 
 /// Returns a flag that Ctrl-C raises, so that a partial report can be given; a

@@ -1,5 +1,6 @@
 //! Asks the providers: reads the secrets, finds those that are the same, and
-//! checks each distinct one once, a bounded number at a time.
+//! checks each distinct one once, a bounded number at a time. What an answer
+//! told is reduced at once, so that memory stays flat.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -10,12 +11,14 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::is_raised;
+use super::seen::{self, Domains};
 use crate::clock::Span;
+use crate::commands::permitted;
 use crate::context::{Context, Slot};
 use crate::exit::Situation;
 use crate::inventory::Inventory;
-use crate::key::{Judgement, KeyRef, Kind, ProviderId, Reason, Record, Secret, Verdict};
-use crate::provider::{self, Credential};
+use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
+use crate::provider::{self, Credential, PermissionState};
 use crate::state::{LastVerdict, VERDICTS, Verdicts};
 use crate::store::StoreProblem;
 
@@ -28,14 +31,30 @@ pub struct Probe<'a> {
     pub key: &'a KeyRef,
     pub record: &'a Record,
     secret: Secret,
+    /// Permissions to prove.
+    permissions: Vec<String>,
+    /// The domains of the scopes where it is effective.
+    domains: BTreeSet<Domain>,
+}
+
+/// What is asked of every key.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// Permissions each key must be proven to have.
+    pub require: &'a [String],
+    /// Reuse verdicts younger than this.
+    pub max_age: Option<Span>,
+    /// The scopes where each key is effective.
+    pub places: &'a BTreeMap<&'a KeyRef, Vec<Scope>>,
 }
 
 /// The selected records and the questions they come to.
 pub struct Batch<'a> {
     pub records: Vec<(&'a KeyRef, &'a Record, Ask)>,
-    probes: Vec<Probe<'a>>,
+    pub probes: Vec<Probe<'a>>,
     /// Verdicts before this run.
     pub before: Verdicts,
+    questions: BTreeMap<Question, usize>,
 }
 
 /// How a record gets its answer.
@@ -44,23 +63,24 @@ pub enum Ask {
     /// The n-th probe.
     Probe(usize),
     /// No provider was asked: why.
-    Known(Judgement),
+    Known(Box<Judgement>),
     /// A verdict young enough to be used again.
     Remembered(LastVerdict),
 }
 
-/// One answer.
+/// One answer, reduced.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub judgement: Judgement,
+    pub domains: Domains,
+    pub permissions: Vec<PermissionState>,
     pub latency: Duration,
     pub at: Timestamp,
 }
 
-/// All answers; `None` for what was not asked before the interruption.
+/// All answers; none for what was not asked before the interruption.
 pub struct Answers {
-    pub answers: Vec<Option<Answer>>,
-    pub probes: usize,
+    answers: Vec<Option<Answer>>,
     pub complete: bool,
 }
 
@@ -73,21 +93,24 @@ impl<'a> Batch<'a> {
         context: &Context,
         inventory: &'a Inventory,
         keys: &BTreeSet<KeyRef>,
-        max_age: Option<Span>,
+        wish: Wish<'_>,
     ) -> anyhow::Result<Self> {
         let before: Verdicts = context.state.read(VERDICTS);
-        let mut batch = Self { records: Vec::new(), probes: Vec::new(), before };
-        let mut questions: BTreeMap<Question, usize> = BTreeMap::new();
+        let mut batch = Self { records: Vec::new(), probes: Vec::new(), before, questions: BTreeMap::new() };
         let mut store_trouble = None;
         for key in keys {
             let Some((key, record)) = inventory.keys.get_key_value(key) else { continue };
-            if let Some(last) = batch.young_enough(context, record, max_age) {
+            if let Some(last) = batch.young_enough(context, record, wish.max_age) {
                 batch.records.push((key, record, Ask::Remembered(last)));
                 continue;
             }
             let ask = match context.secret(inventory, key, record, Slot::Current) {
-                Ok(Some(secret)) => Ask::Probe(batch.question(&mut questions, key, record, secret)),
-                Ok(None) => Ask::Known(missing(key)),
+                Ok(Some(secret)) => {
+                    let n = batch.question(key, record, secret);
+                    batch.probes[n].wish(inventory, key, record, wish);
+                    Ask::Probe(n)
+                }
+                Ok(None) => Ask::Known(Box::new(missing(key))),
                 Err(error) => {
                     let judgement = Judgement::because(Reason::StoreLocked, error.message.clone()).with_hint(
                         error.remedy.clone().unwrap_or_else(|| "`keyctl store status`".to_owned()),
@@ -98,7 +121,7 @@ impl<'a> Batch<'a> {
                     if hopeless && batch.probes.is_empty() {
                         break;
                     }
-                    Ask::Known(judgement)
+                    Ask::Known(Box::new(judgement))
                 }
             };
             batch.records.push((key, record, ask));
@@ -111,32 +134,58 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Adds keys that are asked only to testify for others. One whose secret
+    /// cannot be read testifies nothing.
+    pub fn add_witnesses(
+        &mut self,
+        context: &Context,
+        inventory: &'a Inventory,
+        keys: impl IntoIterator<Item = &'a KeyRef>,
+    ) {
+        for key in keys {
+            let Some(record) = inventory.keys.get(key) else { continue };
+            if let Ok(Some(secret)) = context.secret(inventory, key, record, Slot::Current) {
+                self.question(key, record, secret);
+            }
+        }
+    }
+
+    /// Returns the records whose own answers do not prove them dead or alive.
+    pub fn in_doubt(&self, answers: &Answers) -> Vec<(&'a KeyRef, &'a Record)> {
+        let doubtful = |ask: &Ask| match ask {
+            Ask::Probe(n) => answers.get(*n).is_some_and(|answer| {
+                let judgement = &answer.judgement;
+                !judgement.accepted() && !super::judge::says_dead(judgement)
+            }),
+            Ask::Known(_) | Ask::Remembered(_) => true,
+        };
+        let found = self.records.iter().filter(|(_, _, ask)| doubtful(ask));
+        found.map(|(key, record, _)| (*key, *record)).collect()
+    }
+
     fn has_remembered(&self) -> bool {
         self.records.iter().any(|(_, _, ask)| matches!(ask, Ask::Remembered(_)))
     }
 
+    /// A verdict that proved nothing is never young enough.
     fn young_enough(&self, context: &Context, record: &Record, max_age: Option<Span>) -> Option<LastVerdict> {
         let last = self.before.get(record.id.as_str())?;
         let same = record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint);
         let age = context.now().as_second() - last.checked_at.as_second();
-        (same && age >= 0 && age <= max_age?.seconds).then(|| last.clone())
+        let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
+        (same && proven && age >= 0 && age <= max_age?.seconds).then(|| last.clone())
     }
 
-    fn question(
-        &mut self,
-        questions: &mut BTreeMap<Question, usize>,
-        key: &'a KeyRef,
-        record: &'a Record,
-        secret: Secret,
-    ) -> usize {
+    fn question(&mut self, key: &'a KeyRef, record: &'a Record, secret: Secret) -> usize {
         let hash: [u8; 32] = Sha256::digest(secret.expose().as_bytes()).into();
-        *questions.entry((key.provider, record.kind, hash)).or_insert_with(|| {
-            self.probes.push(Probe { key, record, secret });
+        *self.questions.entry((key.provider, record.kind, hash)).or_insert_with(|| {
+            let (permissions, domains) = (Vec::new(), BTreeSet::new());
+            self.probes.push(Probe { key, record, secret, permissions, domains });
             self.probes.len() - 1
         })
     }
 
-    /// Asks all questions, `jobs` at a time, until Ctrl-C.
+    /// Asks the questions that have no answer yet, `jobs` at a time, until Ctrl-C.
     ///
     /// # Errors
     /// When the network cannot be set up (a bad variable).
@@ -144,66 +193,81 @@ impl<'a> Batch<'a> {
         &self,
         context: &Context,
         jobs: usize,
-        required: &[String],
         interrupted: &AtomicBool,
-    ) -> anyhow::Result<Answers> {
-        let total = self.probes.len();
+        answers: &mut Answers,
+    ) -> anyhow::Result<()> {
+        let begin = answers.answers.len();
+        let total = self.probes.len() - begin;
+        if total == 0 {
+            return Ok(());
+        }
         let slots: Mutex<Vec<Option<Answer>>> = Mutex::new(vec![None; total]);
         let next = AtomicUsize::new(0);
-        if total > 0 {
-            let progress = context.console.progress(total, "validating");
-            let network = context.net()?;
-            let timeout = context.timeout();
-            let (slots, next, progress) = (&slots, &next, &progress);
-            std::thread::scope(|scope| {
-                for _ in 0..jobs.min(total) {
-                    scope.spawn(move || {
-                        while !is_raised(interrupted) {
-                            let n = next.fetch_add(1, Ordering::Relaxed);
-                            let Some(probe) = self.probes.get(n) else { break };
-                            // One probe has the whole command's time; of many, each has its own.
-                            let deadline =
-                                if total == 1 { network.deadline } else { Instant::now() + timeout };
-                            let needed = self.needed(n, required);
-                            let answer = probe.check(provider::Net { deadline, ..network }, &needed);
-                            if let Ok(mut slots) = slots.lock() {
-                                slots[n] = Some(answer);
-                            }
-                            progress.step();
+        let progress = context.console.progress(total, "validating");
+        let network = context.net()?;
+        let timeout = context.timeout();
+        let (shared, next, progress) = (&slots, &next, &progress);
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.min(total) {
+                scope.spawn(move || {
+                    while !is_raised(interrupted) {
+                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(probe) = self.probes.get(begin + n) else { break };
+                        // One probe has the whole command's time; of many, each has its own.
+                        let one = self.probes.len() == 1;
+                        let deadline = if one { network.deadline } else { Instant::now() + timeout };
+                        let answer = probe.check(provider::Net { deadline, ..network });
+                        if let Ok(mut slots) = shared.lock() {
+                            slots[n] = Some(answer);
                         }
-                    });
-                }
-            });
-        }
-        let answers = slots.into_inner().unwrap_or_default();
-        let probes = answers.iter().flatten().count();
-        Ok(Answers { complete: probes == total, probes, answers })
-    }
-
-    /// Returns the permissions that the records behind the n-th probe, and the
-    /// caller, want to see proven.
-    fn needed(&self, n: usize, required: &[String]) -> Vec<String> {
-        let asked = self.records.iter().filter(|(_, _, ask)| matches!(ask, Ask::Probe(it) if *it == n));
-        let recorded = asked.flat_map(|(_, record, _)| &record.permissions);
-        required.iter().chain(recorded).cloned().collect()
+                        progress.step();
+                    }
+                });
+            }
+        });
+        let found = slots.into_inner().unwrap_or_default();
+        answers.complete &= found.iter().all(Option::is_some);
+        answers.answers.extend(found);
+        Ok(())
     }
 }
 
 impl Probe<'_> {
-    fn check(&self, net: provider::Net<'_>, needed: &[String]) -> Answer {
-        let credential = Credential {
+    /// Returns the secret with what is recorded of it.
+    pub fn credential(&self) -> Credential<'_> {
+        Credential {
             kind: self.record.kind,
             secret: &self.secret,
             region: self.record.region,
             domain: self.record.domain.as_ref(),
             login: self.record.login.as_deref(),
             remote_id: self.record.remote_id.as_deref(),
-        };
+        }
+    }
+
+    fn wish(&mut self, inventory: &Inventory, key: &KeyRef, record: &Record, wish: Wish<'_>) {
+        for name in wish.require.iter().chain(&record.permissions) {
+            let name = permitted::spelling(key.provider, name);
+            if !self.permissions.contains(&name) {
+                self.permissions.push(name);
+            }
+        }
+        let scopes = wish.places.get(key).into_iter().flatten();
+        self.domains.extend(scopes.filter_map(|scope| inventory.domain_at(scope)).map(|(domain, _)| domain));
+    }
+
+    fn check(&self, net: provider::Net<'_>) -> Answer {
         let start = Instant::now();
-        let provider = provider::provider(self.key.provider);
-        let mut judgement = provider.check(&net, &credential);
-        provider::prove(provider, &net, &credential, needed, &mut judgement);
-        Answer { judgement, latency: start.elapsed(), at: net.now }
+        let credential = self.credential();
+        let provider = self.key.provider;
+        let mut judgement = provider::provider(provider).check(&net, &credential);
+        let permissions = if judgement.accepted() {
+            permitted::prove(&net, provider, &credential, &judgement.facts, &self.permissions)
+        } else {
+            Vec::new()
+        };
+        let domains = seen::reduce(&mut judgement.facts, &self.domains);
+        Answer { judgement, domains, permissions, latency: start.elapsed(), at: net.now }
     }
 }
 
@@ -213,13 +277,18 @@ fn missing(key: &KeyRef) -> Judgement {
 }
 
 impl Answers {
-    /// Returns whether a probe was accepted by its provider.
-    pub fn accepted(&self) -> impl Iterator<Item = &Judgement> {
-        self.answers
-            .iter()
-            .flatten()
-            .map(|it| &it.judgement)
-            .filter(|it| matches!(it.verdict(), Verdict::Valid | Verdict::Limited))
+    /// Returns no answers yet.
+    pub fn none() -> Self {
+        Self { answers: Vec::new(), complete: true }
+    }
+
+    pub fn get(&self, n: usize) -> Option<&Answer> {
+        self.answers.get(n).and_then(Option::as_ref)
+    }
+
+    /// Returns how many probes were answered.
+    pub fn count(&self) -> usize {
+        self.answers.iter().flatten().count()
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Line {
     /// The verdict that the exit code is made of.
     #[serde(skip)]
     pub counts_as: Verdict,
+    /// A permission of `--require` is proven missing.
+    #[serde(skip)]
+    pub lacks_required: bool,
     #[serde(skip)]
     pub numbers: Numbers,
 }
@@ -108,6 +111,7 @@ impl Line {
             latency_ms: one.latency_ms,
             checked_at: one.checked_at.map(rfc3339),
             counts_as,
+            lacks_required: one.lacks_required,
             numbers: Numbers {
                 created,
                 expires: expiry.at(),

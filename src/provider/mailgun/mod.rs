@@ -16,6 +16,7 @@ mod logs;
 mod mail;
 mod relay;
 mod request;
+mod roles;
 mod sending;
 mod shape;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use std::thread;
 
 use super::{
     Allowlist, ConsoleAsk, ConsoleTask, Credential, Detection, DomainList, Guide, Handout, HandoutAsk,
-    Inbound, KeyAdmin, Net, Provider, Recognition, Refusal, TestMail, Unsorted,
+    Inbound, KeyAdmin, Net, Permissions, Provider, Recognition, Refusal, TestMail, Unsorted,
 };
 use crate::http::Host;
 use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
@@ -145,6 +146,9 @@ impl Provider for Mailgun {
         Some(self)
     }
 
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(&roles::Roles)
+    }
     fn inbound(&self) -> Option<&dyn Inbound> {
         Some(self)
     }

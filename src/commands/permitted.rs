@@ -1,0 +1,113 @@
+//! What a key may do at its provider, proven as far as it can be: from what a
+//! check told already, else by asking.
+
+use crate::key::verdict::Facts;
+use crate::key::{Judgement, ProviderId, Reason};
+use crate::provider::{self, Credential, Net, PermissionState};
+
+/// Returns a permission's one spelling at a provider; as typed where the
+/// provider has no such list or does not know it.
+pub fn spelling(provider: ProviderId, name: &str) -> String {
+    let facet = provider::provider(provider).permissions();
+    facet.and_then(|it| it.normalise(name).ok()).unwrap_or_else(|| name.to_owned())
+}
+
+/// Checks names as typed against the providers that are asked.
+///
+/// # Errors
+/// Why a name is none of any of them; with no provider that tells, none.
+pub fn known(providers: impl IntoIterator<Item = ProviderId>, names: &[String]) -> Result<(), String> {
+    let mut facets: Vec<_> =
+        providers.into_iter().filter_map(|it| Some((it, provider::provider(it).permissions()?))).collect();
+    facets.dedup_by_key(|(id, _)| *id);
+    for name in names {
+        let mut error = None;
+        for (_, facet) in &facets {
+            match facet.normalise(name) {
+                Ok(_) => {
+                    error = None;
+                    break;
+                }
+                Err(why) => error = error.or(Some(why)),
+            }
+        }
+        if let Some(why) = error {
+            return Err(why);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the state of each wanted permission of a key that was accepted.
+pub fn prove(
+    net: &Net<'_>,
+    provider: ProviderId,
+    credential: &Credential<'_>,
+    facts: &Facts,
+    wanted: &[String],
+) -> Vec<PermissionState> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let unknown = |name: &String, how: String| PermissionState { name: name.clone(), granted: None, how };
+    let Some(facet) = provider::provider(provider).permissions() else {
+        let how = format!("{provider} does not tell what a key may do");
+        return wanted.iter().map(|it| unknown(it, how.clone())).collect();
+    };
+    let (known, strange): (Vec<String>, Vec<String>) =
+        wanted.iter().cloned().partition(|it| facet.normalise(it).is_ok());
+    let mut states = match facet.told(facts, &known) {
+        Some(states) => states,
+        None if known.is_empty() => Vec::new(),
+        None => match facet.check(net, credential, &known, false) {
+            Ok(states) => states,
+            Err(trouble) => known.iter().map(|it| unknown(it, trouble.detail.clone())).collect(),
+        },
+    };
+    states.extend(strange.iter().map(|it| unknown(it, format!("{provider} has no permission of this name"))));
+    states
+}
+
+/// Adds what the states mean to a judgement; names in their one spelling. What is only recorded, and cannot
+/// be found out, says nothing; what is required must be proven. Returns
+/// whether a required one was proven missing.
+pub fn judge(
+    judgement: &mut Judgement,
+    required: &[String],
+    recorded: &[String],
+    states: &[PermissionState],
+) -> bool {
+    if !judgement.accepted() {
+        return false;
+    }
+    let mut lacks = false;
+    let mut open = Vec::new();
+    for name in required.iter().chain(recorded) {
+        let state = states.iter().find(|it| it.name == *name);
+        match state.and_then(|it| it.granted) {
+            Some(true) => {}
+            Some(false) => {
+                lacks |= required.contains(name);
+                if !judgement.missing.contains(name) {
+                    judgement.missing.push(name.clone());
+                }
+            }
+            None if required.contains(name) => {
+                let how = state.map_or("not asked", |it| it.how.as_str());
+                open.push(format!("{name} ({how})"));
+            }
+            None => {}
+        }
+    }
+    if !judgement.missing.is_empty() {
+        judgement.add(Reason::PermissionMissing);
+        judgement.detail = format!("{}; it lacks {}", judgement.detail, judgement.missing.join(", "));
+    }
+    open.dedup();
+    if !open.is_empty() {
+        judgement.add(Reason::PermissionNotCheckable);
+        judgement.detail = format!("{}; not known: {}", judgement.detail, open.join(", "));
+        judgement.hint.get_or_insert_with(|| "`keyctl permissions` tells what can be found out".to_owned());
+    }
+    lacks
+}

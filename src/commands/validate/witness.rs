@@ -1,0 +1,176 @@
+//! Which other key can prove that a key is dead: one of the same account that
+//! was accepted from here in this run. A refusal beside such a witness is the
+//! key's own; without one it may be this address, or the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::probes::{Answers, Batch, Probe};
+use crate::inventory::Inventory;
+use crate::key::{Domain, KeyRef, KeyState, Kind, ProviderId, Record};
+use crate::provider::{self, Family, Net};
+use crate::state::Evidence;
+
+/// How many keys are asked besides, to testify for one.
+const WITNESSES: usize = 2;
+
+/// Something that tells an account from others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    /// The provider's stable account id.
+    Account(String),
+    /// A key of it.
+    Key(String),
+    /// A domain of it.
+    Domain(String),
+}
+
+/// The accepted answers, by the marks of their accounts.
+pub struct Accounts {
+    by_mark: BTreeMap<(ProviderId, Mark), Vec<usize>>,
+}
+
+impl Accounts {
+    pub fn of(batch: &Batch<'_>, answers: &Answers) -> Self {
+        let mut by_mark: BTreeMap<(ProviderId, Mark), Vec<usize>> = BTreeMap::new();
+        for (n, probe) in batch.probes.iter().enumerate() {
+            let Some(answer) = answers.get(n).filter(|it| it.judgement.accepted()) else { continue };
+            let facts = &answer.judgement.facts;
+            let domains = facts.domains.iter().flatten().map(|it| it.name.as_str());
+            let keys = facts.sibling_ids.iter().chain(&facts.remote_id).map(String::as_str);
+            let marks = marks(facts.account_id.as_deref(), keys, domains.chain(bound(probe.record)));
+            for mark in marks {
+                let held = by_mark.entry((probe.key.provider, mark)).or_default();
+                // Two are enough: one of them is another key than any that asks.
+                if held.len() < 2 {
+                    held.push(n);
+                }
+            }
+        }
+        Self { by_mark }
+    }
+
+    /// Returns an accepted probe of the same account that is not `own`.
+    pub fn witness(
+        &self,
+        own: Option<usize>,
+        key: &KeyRef,
+        record: &Record,
+        known: Option<&Evidence>,
+    ) -> Option<usize> {
+        let found = marks_of(record, known).into_iter().filter_map(|mark| {
+            let held = self.by_mark.get(&(key.provider, mark))?;
+            held.iter().copied().find(|it| Some(*it) != own)
+        });
+        found.into_iter().next()
+    }
+}
+
+/// The domain that a sending key or an SMTP login belongs to, and with it the
+/// account.
+fn bound(record: &Record) -> Option<&str> {
+    let bound = matches!(record.kind, Kind::Sending | Kind::Smtp);
+    record.domain.as_ref().filter(|_| bound).map(Domain::as_str)
+}
+
+fn marks<'a>(
+    account: Option<&str>,
+    keys: impl Iterator<Item = &'a str>,
+    domains: impl Iterator<Item = &'a str>,
+) -> Vec<Mark> {
+    match account {
+        // Where there is an account id, nothing else tells accounts apart.
+        Some(id) => vec![Mark::Account(id.to_owned())],
+        None => keys
+            .map(|it| Mark::Key(it.to_ascii_lowercase()))
+            .chain(domains.map(|it| Mark::Domain(it.to_owned())))
+            .collect(),
+    }
+}
+
+/// Returns what is known of the account a record belongs to: from its last
+/// success, and from the record.
+fn marks_of(record: &Record, known: Option<&Evidence>) -> Vec<Mark> {
+    let account = known.and_then(|it| it.account_id.as_deref()).or(record.account_id.as_deref());
+    let keys = known.iter().flat_map(|it| &it.key_ids).chain(&record.remote_id).map(String::as_str);
+    let domains = known.iter().flat_map(|it| &it.domains).map(String::as_str).chain(bound(record));
+    marks(account, keys, domains)
+}
+
+/// Returns the keys that are asked besides the selected ones: for each key
+/// `in_doubt`, others of its provider below its agency, those first that are
+/// known to share its account and may list keys.
+pub fn candidates<'a>(
+    inventory: &'a Inventory,
+    selected: &BTreeSet<KeyRef>,
+    in_doubt: &[(&KeyRef, &Record)],
+    evidence: &BTreeMap<String, Evidence>,
+) -> BTreeSet<&'a KeyRef> {
+    let mut chosen = BTreeSet::new();
+    for (key, record) in in_doubt {
+        let own = marks_of(record, evidence.get(record.id.as_str()));
+        let mut others: Vec<(&KeyRef, &Record)> = inventory
+            .keys_of_agency(&key.scope.agency)
+            .filter(|(other, held)| {
+                other.provider == key.provider
+                    && held.state == KeyState::Active
+                    && !selected.contains(*other)
+                    && (held.fingerprint.is_none() || held.fingerprint != record.fingerprint)
+            })
+            .collect();
+        others.sort_by_key(|(other, held)| {
+            let shared = marks_of(held, evidence.get(held.id.as_str())).iter().any(|it| own.contains(it));
+            let lists = matches!(held.kind, Kind::Account | Kind::Api | Kind::Private | Kind::Agency);
+            let near = other.scope.covers(&key.scope) || key.scope.covers(&other.scope);
+            (!shared, !lists, !near)
+        });
+        chosen.extend(others.into_iter().take(WITNESSES).map(|(other, _)| other));
+    }
+    chosen
+}
+
+/// Returns whether a witness lists the keys of the account, and the key is not
+/// among them, or is there as disabled.
+pub fn is_unlisted(net: &Net<'_>, witness: &Probe<'_>, key: &KeyRef, record: &Record) -> bool {
+    let id = if record.kind == Kind::Smtp { record.login.as_ref() } else { record.remote_id.as_ref() };
+    let (Some(id), Some(facet)) = (id, provider::provider(key.provider).keys()) else { return false };
+    let family = Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region };
+    match facet.list(net, &witness.credential(), &family) {
+        Ok(listed) => match listed.iter().find(|it| it.id.eq_ignore_ascii_case(id)) {
+            None => true,
+            Some(found) => found.disabled,
+        },
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::RecordId;
+
+    fn record(n: u8, kind: Kind) -> Record {
+        Record::new(RecordId::from_random([n; 10]), kind)
+    }
+
+    #[test]
+    fn a_sibling_of_the_same_account_that_lists_keys_is_asked_first() {
+        let mut inventory = Inventory::default();
+        let mut add = |text: &str, n, kind, remote: &str| {
+            let mut record = record(n, kind);
+            record.remote_id = Some(remote.to_owned());
+            inventory.keys.insert(text.parse().unwrap(), record);
+        };
+        add("mailgun@acme", 1, Kind::Account, "aa-1");
+        add("mailgun:old@acme", 2, Kind::Account, "aa-2");
+        add("mailgun@acme/paris", 3, Kind::Account, "bb-1");
+        add("mailgun@acme/wien", 4, Kind::Sending, "aa-3");
+        add("mailgun@other", 5, Kind::Account, "aa-4");
+        let old: KeyRef = "mailgun:old@acme".parse().unwrap();
+        let in_doubt = (&old, &inventory.keys[&old]);
+        let shared = Evidence { key_ids: vec!["aa-2".into()], ..Evidence::default() };
+        let evidence = [4_u8].map(|n| (record(n, Kind::Sending).id.to_string(), shared.clone())).into();
+        let chosen = candidates(&inventory, &[old.clone()].into(), &[in_doubt], &evidence);
+        let names: Vec<&str> = chosen.iter().map(|it| it.as_str()).collect();
+        assert_eq!(names, ["mailgun@acme", "mailgun@acme/wien"]);
+    }
+}
