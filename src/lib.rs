@@ -29,6 +29,7 @@ pub mod http;
 pub mod inventory;
 pub mod key;
 pub mod output;
+pub mod protection;
 pub mod provider;
 pub mod rotation;
 pub mod smtp;
@@ -37,6 +38,7 @@ pub mod store;
 
 /// Runs the program with its arguments and returns the exit code.
 pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> u8 {
+    protection::on();
     commands::completions::answer();
     cli::run(arguments.collect()).code()
 }

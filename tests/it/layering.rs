@@ -79,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("provider", &["provider", "key", "domain", "http", "smtp", "clock"]),
     ("output", &["output", "exit", "clock", "key"]),
     ("durable", &[]),
+    ("protection", &[]),
     ("state", &["key", "clock", "checkpoint", "durable"]),
 ];
 
