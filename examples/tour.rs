@@ -39,7 +39,10 @@ impl Programs {
         }
         assert!(build.status().unwrap().success(), "the build failed");
         let suffix = std::env::consts::EXE_SUFFIX;
-        Self { keyctl: profile.join(format!("keyctl{suffix}")), sandbox: examples.join(format!("sandbox{suffix}")) }
+        Self {
+            keyctl: profile.join(format!("keyctl{suffix}")),
+            sandbox: examples.join(format!("sandbox{suffix}")),
+        }
     }
 }
 
@@ -107,8 +110,21 @@ impl Tour<'_> {
         self.step(&["validate", "acme"], "", &[0]);
         self.step(&["send-test", "acme/berlin", "--to", "you@example.com", "--dry-run"], "", &[0]);
 
-        self.chapter("Replace: a new key beside the old one, its consumers, the grace period, the end of the old one.");
-        self.step(&["consumer", "add", "mailgun@acme", "HighLevel agency settings", "--url", "https://app.gohighlevel.com/settings/email_services"], "", &[0]);
+        self.chapter(
+            "Replace: a new key beside the old one, its consumers, the grace period, the end of the old one.",
+        );
+        self.step(
+            &[
+                "consumer",
+                "add",
+                "mailgun@acme",
+                "HighLevel agency settings",
+                "--url",
+                "https://app.gohighlevel.com/settings/email_services",
+            ],
+            "",
+            &[0],
+        );
         self.step(&["rotate", "mailgun@acme", "--grace", "0s", "--yes"], "", &[6]);
         self.step(&["rotate", "--status"], "", &[0]);
         self.step(&["rotate", "mailgun@acme", "--ack", "HighLevel agency settings"], "", &[0]);
@@ -116,7 +132,18 @@ impl Tour<'_> {
         self.step(&["list"], "", &[0]);
 
         self.chapter("Hand out: to a program, never to the terminal unless asked.");
-        self.step(&["run", "acme/berlin", "--", "sh", "-c", "echo \"$MAILGUN_DOMAIN with a key of ${#MAILGUN_API_KEY} characters\""], "", &[0]);
+        self.step(
+            &[
+                "run",
+                "acme/berlin",
+                "--",
+                "sh",
+                "-c",
+                "echo \"$MAILGUN_DOMAIN with a key of ${#MAILGUN_API_KEY} characters\"",
+            ],
+            "",
+            &[0],
+        );
         self.step(&["audit", "acme"], "", &[0, 3]);
     }
 

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod context;
+pub mod dns;
 pub mod domain;
 pub mod durable;
 pub mod exit;

@@ -6,7 +6,9 @@
 pub fn on() {
     #[cfg(all(target_os = "linux", not(debug_assertions)))]
     {
-        use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+        use rustix::process::{
+            DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+        };
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
         let held = getrlimit(Resource::Core);
         CORE.get_or_init(|| held.current);
