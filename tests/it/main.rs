@@ -7,6 +7,7 @@ mod basics;
 mod ci_examples;
 mod contract;
 mod documents;
+mod domains;
 mod handing;
 mod http_client;
 mod inventory;
