@@ -144,11 +144,8 @@ fn each_obstacle_is_named_with_its_fix() {
         ("fail".into(), "fail".into())
     );
     assert_eq!(result(&unverified, "inbound-route"), "fail");
-    scene.sandbox.control(
-        "POST",
-        &format!("/mailgun/accounts/{}/allowlist", scene.account),
-        json!({"address": "127.0.0.1"}),
-    );
+    let list = format!("/mailgun/accounts/{}/allowlist", scene.account);
+    scene.sandbox.control("PUT", &list, json!([{"ip_address": "127.0.0.1"}]));
     let blocked = scene.checks(&["acme", "--explain", "mg.berlin.example"], 3);
     assert_eq!(result(&blocked, "ip-allowlist"), "fail");
     assert!(blocked.to_string().contains("keyctl allowlist mailgun@acme --relax"), "{blocked}");
