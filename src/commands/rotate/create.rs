@@ -360,10 +360,15 @@ fn refer(
     let embedded =
         provider.embedded_id(secret).filter(|_| !matches!(record.kind, Kind::Private | Kind::Smtp));
     let now = work.context.now();
+    // Where a provider lists no keys, the id is the account's, and stays.
+    let told = match provider.keys() {
+        Some(_) => remote.map(|it| it.id.clone()),
+        None => snapshot.rotation.old.remote_id.clone(),
+    };
     let side = Side {
         fingerprint: (!chosen).then(|| secret.fingerprint()),
         last2: (!chosen).then(|| secret.last2()),
-        remote_id: remote.map(|it| it.id.clone()).filter(|it| !it.is_empty()).or(embedded),
+        remote_id: told.filter(|it| !it.is_empty() && record.kind != Kind::Smtp).or(embedded),
         login: snapshot.rotation.new.login.clone().or_else(|| snapshot.rotation.old.login.clone()),
         state: Some(Liveness::Live),
         name: remote.and_then(|it| it.name.clone()).or_else(|| snapshot.rotation.new.name.clone()),

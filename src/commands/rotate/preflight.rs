@@ -56,7 +56,9 @@ pub fn check(
             listed(context, found, admin, (first, record), judgement.as_ref(), &mut old)?;
         }
         // The console makes the key; an API may still switch the old one off.
-        None => using = switcher(context, inventory, first, record, options)?,
+        None => {
+            using = switcher(context, inventory, (first, record), secret.as_ref(), options, &mut old)?;
+        }
     }
     let guide = provider.console(ConsoleTask::Create, &console_ask(record, &[]));
     Ok(Plan {
@@ -152,25 +154,32 @@ fn manager(
     managing::find(context, inventory, Managed { key, kind: record.kind }, using)
 }
 
-/// Returns a key that can switch the old one off, or, where the API deletes,
-/// delete it. Not having one is no obstacle: a person does it then.
+/// Returns a key that can switch the old one off by API, and learns the old
+/// one's id from the list. Not having one is no obstacle: a person does it then.
 fn switcher(
     context: &Context,
     inventory: &Inventory,
-    key: &KeyRef,
-    record: &Record,
+    (key, record): (&KeyRef, &Record),
+    secret: Option<&Secret>,
     options: &Options,
+    old: &mut Side,
 ) -> anyhow::Result<Option<KeyRef>> {
     let Some(admin) = provider::provider(key.provider).keys().filter(|it| it.switch().is_some()) else {
         return Ok(None);
     };
     let named = options.using.as_ref().map(|it| context.complete(it)).transpose()?;
-    let using = match managing::find(context, inventory, Managed { key, kind: record.kind }, named.as_ref()) {
-        Ok(found) => found.keyed.key,
+    let found = match managing::find(context, inventory, Managed { key, kind: record.kind }, named.as_ref()) {
+        Ok(found) => found.keyed,
         Err(error) if named.is_some() => return Err(error),
         Err(_) => return Ok(None),
     };
-    Ok(admin.switch().map(|_| using))
+    let rows = admin.list(&context.net()?, &found.credential(), &family(record, None)).unwrap_or_default();
+    let own = old.remote_id.as_ref().and_then(|id| rows.iter().find(|row| row.id == *id));
+    if let Some(row) = own.or_else(|| admin.own(&rows, secret?)) {
+        old.remote_id = Some(row.id.clone());
+        fill(old, row);
+    }
+    Ok(Some(found.key))
 }
 
 /// A key that is refused may be replaced all the same; that nothing could be

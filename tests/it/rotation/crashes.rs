@@ -11,14 +11,19 @@ use super::rig::{DOMAIN, Rig};
 enum Scene {
     Account,
     Sending,
+    Smtp,
 }
 
 impl Scene {
     fn rig(self) -> Rig {
         let mut rig = Rig::new();
-        if let Self::Sending = self {
-            let key = rig.sandbox.mailgun_sending_key(&rig.account, DOMAIN);
-            rig.record("mailgun:send@acme", &key, &format!("kind = \"sending\"\ndomain = \"{DOMAIN}\""));
+        match self {
+            Self::Account => {}
+            Self::Sending => {
+                let key = rig.sandbox.mailgun_sending_key(&rig.account, DOMAIN);
+                rig.record("mailgun:send@acme", &key, &format!("kind = \"sending\"\ndomain = \"{DOMAIN}\""));
+            }
+            Self::Smtp => rig.record_login("mailgun:smtp@acme", &format!("news@{DOMAIN}")),
         }
         let _ =
             rig.run(&["consumer", "add", self.key(), "shop", "--command", "sh -c 'cat > handed'"]).exits(0);
@@ -29,6 +34,7 @@ impl Scene {
         match self {
             Self::Account => "mailgun@acme",
             Self::Sending => "mailgun:send@acme",
+            Self::Smtp => "mailgun:smtp@acme",
         }
     }
 
@@ -92,6 +98,11 @@ fn a_sending_key_survives_a_kill_at_every_point() {
 }
 
 #[test]
+fn an_smtp_login_survives_a_kill_at_every_point() {
+    killed_at_every_point(Scene::Smtp);
+}
+
+#[test]
 fn a_process_that_dies_again_and_again_gets_there() {
     for points in [9, 14, 19] {
         let rig = Scene::Account.rig();
@@ -125,7 +136,7 @@ fn cut_at_every_request(scene: Scene, cut: &str) {
         scene.finish(&rig, &context);
         scene.has_ended(&rig, &context);
         if !struck {
-            assert!(n > 8, "only {n} requests");
+            assert!(n > 5, "only {n} requests");
             return assert_eq!(ran.code, 0, "{context}");
         }
     }
@@ -139,6 +150,7 @@ fn a_request_that_never_arrives_is_survived() {
 #[test]
 fn a_request_whose_answer_is_lost_is_survived() {
     cut_at_every_request(Scene::Account, "after-processing");
+    cut_at_every_request(Scene::Smtp, "after-processing");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod consumers;
 mod crashes;
 mod failures;
+mod guided;
 mod joint;
 mod operators;
 mod paths;

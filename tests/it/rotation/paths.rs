@@ -54,6 +54,52 @@ fn a_sending_key_is_replaced_by_the_account_key() {
 }
 
 #[test]
+fn an_smtp_login_is_replaced_by_one_of_another_name() {
+    let mut rig = Rig::new();
+    rig.record_login("mailgun:smtp@acme", &format!("news@{DOMAIN}"));
+    let _ = rig.run(&[
+        "consumer",
+        "add",
+        "mailgun:smtp@acme",
+        "relay",
+        "--command",
+        "sh -c 'echo $KEYCTL_LOGIN > login'",
+    ]);
+    let ran = rig.run(&["-f", "json", "rotate", "mailgun:smtp@acme", "--yes"]).exits(0);
+    rig.keeps_secrets(&ran);
+    let rotation = ran.data()["rotations"][0].clone();
+    assert_eq!(rotation["stage"], "grace", "{rotation}");
+    let (old, new) = (&rotation["old"], &rotation["new"]);
+    assert_eq!(old["login"], format!("news@{DOMAIN}"));
+    for side in [old, new] {
+        assert!(side["fingerprint"].is_null() && side["last2"].is_null(), "a password is not hinted at");
+    }
+    let login = new["login"].as_str().unwrap();
+    let today = jiff::Timestamp::now().strftime("%Y%m%d").to_string();
+    assert_eq!(login, format!("news-{today}@{DOMAIN}"));
+    assert_eq!(rig.world.data(&["show", "mailgun:smtp@acme"], 0)["key"]["login"], login);
+    assert_eq!(std::fs::read_to_string(rig.world.path("login")).unwrap().trim(), login, "places need both");
+    rig.after(PAST_GRACE);
+    let ran = rig.run(&["-f", "json", "rotate", "--resume"]).exits(0);
+    assert!(ran.stderr.contains("do not tell which SMTP login"), "{}", ran.stderr);
+    assert_eq!(ran.data()["rotations"][0]["stage"], "done");
+    rig.is_done("mailgun:smtp@acme", "after the grace period");
+    // The next one does not grow the name.
+    let again = rig.rotate(&["mailgun:smtp@acme", "--yes"], 0);
+    let tomorrow = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + PAST_GRACE).unwrap();
+    assert_eq!(again["new"]["login"], format!("news-{}@{DOMAIN}", tomorrow.strftime("%Y%m%d")));
+}
+
+#[test]
+fn the_login_postmaster_cannot_be_replaced_and_it_is_said_why() {
+    let mut rig = Rig::new();
+    rig.record_login("mailgun:smtp@acme", &format!("postmaster@{DOMAIN}"));
+    let ran = rig.run(&["rotate", "mailgun:smtp@acme", "--yes"]).exits(2);
+    assert!(ran.stderr.contains("cannot delete the login `postmaster@"), "{}", ran.stderr);
+    assert_eq!(rig.keys().len(), 2);
+}
+
+#[test]
 fn the_plan_changes_nothing_and_says_everything() {
     let rig = Rig::new();
     rig.append(&manual("mailgun@acme", "shop"));

@@ -60,6 +60,14 @@ impl Rig {
         self.started_with.insert(key.to_owned(), made.clone());
     }
 
+    /// Makes and records an SMTP login.
+    pub fn record_login(&mut self, key: &str, login: &str) {
+        let password = self.sandbox.credential(&self.account, "us", login);
+        let fields = format!("kind = \"smtp\"\nlogin = \"{login}\"\nregion = \"us\"");
+        self.record_secret(key, &Secret::new(password.clone()), &fields);
+        self.started_with.insert(key.to_owned(), SandboxKey { id: login.to_owned(), secret: password });
+    }
+
     /// Records a secret with fields of the caller's.
     pub fn record_secret(&mut self, key: &str, secret: &Secret, fields: &str) {
         let n = u8::try_from(self.world.inventory().matches("[key.").count()).unwrap();
@@ -125,10 +133,15 @@ impl Rig {
         if state["mailgun"].is_null() { state } else { state["mailgun"].clone() }
     }
 
-    /// Returns the account's keys: listed ones, or deleted ones that still work.
+    /// Returns the account's keys: listed ones, or deleted ones that still work;
+    /// and its SMTP logins in the same form.
     pub fn keys(&self) -> Vec<Value> {
         let state = self.state();
-        let keys = state["keys"].as_array().unwrap();
+        let mut keys = state["keys"].as_array().unwrap().clone();
+        keys.extend(state["credentials"].as_array().unwrap().iter().map(|it| {
+            json!({"id": it["login"], "secret": it["password"], "account": it["account"], "works": true,
+                "description": ""})
+        }));
         let mine = |it: &&Value| it["account"] == self.account.as_str();
         keys.iter().filter(mine).filter(|it| it["works"] == true || it["dies"].is_null()).cloned().collect()
     }
@@ -211,7 +224,8 @@ impl Rig {
         assert_eq!(found["works"], true, "{context}");
         assert!(!ids.contains(&&json!(old.id)), "{context}: the old key is alive");
         let shown = self.world.data(&["show", key], 0)["key"].clone();
-        assert_eq!(shown["remote_id"], found["id"], "{context}");
+        let id = if shown["kind"] == "smtp" { &shown["login"] } else { &shown["remote_id"] };
+        assert_eq!(id, &found["id"], "{context}");
         assert_eq!(shown["note"], "ordered by Jo", "{context}");
     }
 }
