@@ -13,6 +13,7 @@ mod http_client;
 mod inventory;
 mod keep;
 mod layering;
+mod permissions;
 mod records;
 mod reports;
 mod rotation;
