@@ -165,7 +165,9 @@ impl InventoryFile {
             "inventory-not-written",
             format!("{}: the change was not written: {trouble}", self.path.display()),
         )
-        .hint("the file is unchanged; please report this with the file's layout"))
+        .hint(
+            "the file is unchanged; write the tables in question with `[headers]` of their own and try again",
+        ))
     }
 
     fn unwritable(&self, path: &Path, error: &io::Error) -> Situation {

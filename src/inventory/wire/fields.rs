@@ -68,16 +68,45 @@ fn found(value: &DeValue<'_>) -> String {
     }
 }
 
-/// A table of the file, its place in words, and where it stands.
+/// The names that lead to a table. Put into words only for an error, since ten
+/// thousand records are read without one.
+#[derive(Clone, Copy, Default)]
+struct Path<'a> {
+    names: [&'a str; 5],
+    depth: usize,
+}
+
+impl<'a> Path<'a> {
+    /// The file is never deeper; a name more would be left out of a message.
+    fn join(mut self, name: &'a str) -> Self {
+        if let Some(free) = self.names.get_mut(self.depth) {
+            *free = name;
+            self.depth += 1;
+        }
+        self
+    }
+
+    fn words(&self) -> String {
+        self.names[..self.depth].iter().map(|name| shown_name(name)).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// A table of the file, the way to it, and where it stands.
 pub struct Section<'a> {
-    pub place: String,
+    path: Path<'a>,
     pub span: Range<usize>,
     pub table: &'a DeTable<'a>,
 }
 
 impl<'a> Section<'a> {
+    /// Returns the whole file.
+    pub fn top(table: &'a DeTable<'a>) -> Self {
+        Self { path: Path::default(), span: 0..0, table }
+    }
+
     pub fn place_of(&self, field: &str) -> String {
-        if self.place.is_empty() { field.to_owned() } else { format!("{}.{field}", self.place) }
+        let place = self.path.words();
+        if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") }
     }
 
     fn value(&self, field: &str) -> Option<&'a Value<'a>> {
@@ -94,7 +123,7 @@ impl<'a> Section<'a> {
 
     /// Returns the fail for a required field that is not there.
     pub fn lacks(&self, field: &str, expected: &str) -> Fail {
-        let message = format!("`{}` has no `{field}`; expected {expected}", self.place);
+        let message = format!("`{}` has no `{field}`; expected {expected}", self.path.words());
         Fail { span: self.span.clone(), message, hint: None }
     }
 
@@ -106,22 +135,31 @@ impl<'a> Section<'a> {
         expected: &str,
         convert: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<Option<T>, Fail> {
+        self.parsed_else(field, || expected.to_owned(), convert)
+    }
+
+    fn parsed_else<T>(
+        &self,
+        field: &str,
+        expected: impl FnOnce() -> String,
+        convert: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<Option<T>, Fail> {
         let Some(value) = self.value(field) else { return Ok(None) };
         let text = match value.get_ref() {
             DeValue::String(text) => Some(&**text),
             _ => None,
         };
-        text.and_then(convert).map(Some).ok_or_else(|| self.wrong(field, value, expected))
+        text.and_then(convert).map(Some).ok_or_else(|| self.wrong(field, value, &expected()))
     }
 
     /// Like [`Self::parsed`], for a field that must be there.
     pub fn required<T>(
         &self,
         field: &str,
-        expected: &str,
+        expected: impl Fn() -> String,
         convert: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<T, Fail> {
-        self.parsed(field, expected, convert)?.ok_or_else(|| self.lacks(field, expected))
+        self.parsed_else(field, &expected, convert)?.ok_or_else(|| self.lacks(field, &expected()))
     }
 
     pub fn text(&self, field: &str) -> Result<Option<String>, Fail> {
@@ -150,7 +188,7 @@ impl<'a> Section<'a> {
     }
 
     pub fn word<T: std::str::FromStr>(&self, field: &str, known: &[&str]) -> Result<Option<T>, Fail> {
-        self.parsed(field, &one_of(known), |text| text.parse().ok())
+        self.parsed_else(field, || one_of(known), |text| text.parse().ok())
     }
 
     /// Reads a moment: a string or a TOML date-time; a date alone is midnight UTC.
@@ -216,19 +254,18 @@ impl<'a> Section<'a> {
     }
 
     /// Returns a table within this one.
-    pub fn section(&self, field: &str) -> Result<Option<Section<'a>>, Fail> {
+    pub fn section(&self, field: &'a str) -> Result<Option<Section<'a>>, Fail> {
         let Some(value) = self.value(field) else { return Ok(None) };
-        self.within(self.place_of(field), value).map(Some)
+        self.within(field, value).map(Some)
     }
 
     /// Returns the tables within a table within this one, by name.
-    pub fn sections(&self, field: &str) -> Result<Vec<(&'a str, Section<'a>)>, Fail> {
+    pub fn sections(&self, field: &'a str) -> Result<Vec<(&'a str, Section<'a>)>, Fail> {
         let Some(held) = self.section(field)? else { return Ok(Vec::new()) };
         let mut all = Vec::with_capacity(held.table.len());
         for (name, value) in held.table {
             let name_text: &'a str = name.get_ref();
-            let place = format!("{}.{}", held.place, shown_name(name_text));
-            let mut section = self.within(place, value)?;
+            let mut section = held.within(name_text, value)?;
             section.span = name.span();
             all.push((name_text, section));
         }
@@ -236,19 +273,20 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the tables of an array of tables, however it is written.
-    pub fn items(&self, field: &str) -> Result<Vec<Section<'a>>, Fail> {
+    pub fn items(&self, field: &'a str) -> Result<Vec<Section<'a>>, Fail> {
         let Some(value) = self.value(field) else { return Ok(Vec::new()) };
         let DeValue::Array(items) = value.get_ref() else {
             return Err(self.wrong(field, value, "an array of tables"));
         };
-        items.iter().map(|item| self.within(self.place_of(field), item)).collect()
+        items.iter().map(|item| self.within(field, item)).collect()
     }
 
-    fn within(&self, place: String, value: &'a Value<'a>) -> Result<Section<'a>, Fail> {
+    fn within(&self, name: &'a str, value: &'a Value<'a>) -> Result<Section<'a>, Fail> {
+        let path = self.path.join(name);
         match value.get_ref() {
-            DeValue::Table(table) => Ok(Section { place, span: value.span(), table }),
-            DeValue::String(text) => Err(wrong_text(&place, text, "a table", value.span())),
-            other => Err(wrong(&place, &found(other), "a table", value.span())),
+            DeValue::Table(table) => Ok(Section { path, span: value.span(), table }),
+            DeValue::String(text) => Err(wrong_text(&path.words(), text, "a table", value.span())),
+            other => Err(wrong(&path.words(), &found(other), "a table", value.span())),
         }
     }
 }

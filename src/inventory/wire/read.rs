@@ -1,7 +1,7 @@
 //! From a parsed file to the model. Every rule of the model that a person
 //! editing the file could break is checked here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use toml::de::DeTable;
 
@@ -14,9 +14,11 @@ use crate::key::{
 };
 use crate::rotation::{Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
 
+const ID: &str = "4 to 40 lower-case letters and digits";
+
 /// Reads the whole file.
 pub fn inventory(root: &DeTable<'_>) -> Result<Inventory, Fail> {
-    let root = Section { place: String::new(), span: 0..0, table: root };
+    let root = Section::top(root);
     version(&root)?;
     Ok(Inventory {
         store: root.line("store")?,
@@ -101,7 +103,7 @@ fn place(section: &Section<'_>) -> Result<Place, Fail> {
 fn keys(root: &Section<'_>) -> Result<Keys, Fail> {
     let sections = root.sections("key")?;
     let mut records: Vec<(KeyRef, Record)> = Vec::with_capacity(sections.len());
-    let mut owners: BTreeMap<RecordId, KeyRef> = BTreeMap::new();
+    let mut owners: HashMap<&str, &str> = HashMap::with_capacity(sections.len());
     for (text, section) in sections {
         let key: KeyRef = text.parse().map_err(|error: crate::key::reference::ReferenceError| {
             let mut fail = wrong_text("[key.…]", text, KEY_REF, section.span.clone());
@@ -114,7 +116,8 @@ fn keys(root: &Section<'_>) -> Result<Keys, Fail> {
             fail
         })?;
         let record = record(&key, &section)?;
-        if let Some(other) = owners.insert(record.id.clone(), key.clone()) {
+        let id = section.table.get("id").and_then(|it| it.get_ref().as_str()).unwrap_or_default();
+        if let Some(other) = owners.insert(id, text) {
             let mut fail = wrong(
                 &section.place_of("id"),
                 &format!("the id of `{other}` too"),
@@ -130,10 +133,12 @@ fn keys(root: &Section<'_>) -> Result<Keys, Fail> {
 }
 
 fn record(key: &KeyRef, section: &Section<'_>) -> Result<Record, Fail> {
-    let id = section.required("id", "4 to 40 lower-case letters and digits", RecordId::parse)?;
-    let issued: Vec<&str> = key.provider.kinds().iter().map(|kind| kind.as_str()).collect();
-    let expected = format!("a kind that {} issues: {}", key.provider, one_of(&issued));
-    let kind = section.required("kind", &expected, |text| {
+    let id = section.required("id", || ID.to_owned(), RecordId::parse)?;
+    let expected = || {
+        let issued: Vec<&str> = key.provider.kinds().iter().map(|kind| kind.as_str()).collect();
+        format!("a kind that {} issues: {}", key.provider, one_of(&issued))
+    };
+    let kind = section.required("kind", expected, |text| {
         text.parse::<Kind>().ok().filter(|kind| key.provider.kinds().contains(kind))
     })?;
     let (current, pending, previous, highest) = versions(section)?;
@@ -229,9 +234,8 @@ fn consumers(section: &Section<'_>) -> Result<Vec<Consumer>, Fail> {
 fn rotations(root: &Section<'_>) -> Result<BTreeMap<RotationId, Rotation>, Fail> {
     let mut rotations = BTreeMap::new();
     for (text, section) in root.sections("rotation")? {
-        let expected = "4 to 40 lower-case letters and digits";
         let id = RotationId::parse(text)
-            .ok_or_else(|| wrong_text("[rotation.…]", text, expected, section.span.clone()))?;
+            .ok_or_else(|| wrong_text("[rotation.…]", text, ID, section.span.clone()))?;
         rotations.insert(id.clone(), rotation(id, &section)?);
     }
     Ok(rotations)
