@@ -159,7 +159,8 @@ impl Tour<'_> {
         println!("\n$ keyctl {}{from}", shown.join(" "));
         let mut command = Command::new(&self.programs.keyctl);
         command.args(arguments).env_clear().env("HOME", self.home).env("PATH", "/usr/bin:/bin");
-        command.envs(self.sandbox.exports.iter().filter(|(name, _)| name.starts_with("KEYCTL_")));
+        command.envs(self.sandbox.exports.iter().filter(|(name, _)| name.starts_with("KEYCTL_MAILGUN_")));
+        command.envs(["KEYCTL_CA_FILE", "KEYCTL_DNS"].map(|name| (name, self.sandbox.get(name))));
         command.env("KEYCTL_STORE", "file");
         if let Some(width) = std::env::var_os("COLUMNS") {
             command.env("COLUMNS", width);

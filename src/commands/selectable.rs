@@ -22,10 +22,12 @@ pub fn us_rule(inventory: &Inventory, scope: &Scope) -> UsRule {
     if inventory.us_rule(&scope.agency) { UsRule::Counts } else { UsRule::Waived }
 }
 
-/// Returns the Mailgun account key effective at a scope, if there is one.
+/// Returns the Mailgun account key effective at a scope, if there is one; a
+/// location that is not recorded yet inherits its agency's.
 pub fn account_key<'a>(inventory: &'a Inventory, scope: &Scope) -> Option<(&'a KeyRef, &'a Record)> {
     let filter = Filter { provider: Some(ProviderId::Mailgun), ..Filter::default() };
-    inventory.choose(&Selected::Scope(scope.clone()), &[Kind::Account], filter).ok()
+    let known = scope.levels().find(|level| inventory.has_scope(level))?;
+    inventory.choose(&Selected::Scope(known), &[Kind::Account], filter).ok()
 }
 
 /// Lists the domains that can be seen at a scope with its account key.

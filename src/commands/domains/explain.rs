@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::dns::{Answer, Resolver};
 use crate::domain::{DnsState, RecordRole, SendingDomain, UsRule};
 use crate::exit::{Exit, Situation};
+use crate::key::text::printable;
 use crate::key::{Domain, KeyRef, ProviderId, Region, Scope};
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::provider::{self, DomainListing, InboundRoute};
@@ -23,6 +24,9 @@ const INBOUND_PATH: &str = "/conversations/providers/mailgun/webhook/inbound";
 const INBOUND_HOSTS: [&str; 2] = ["services.leadconnectorhq.com", "services.msgsndr.com"];
 const INBOUND_URL: &str =
     "https://services.leadconnectorhq.com/conversations/providers/mailgun/webhook/inbound";
+
+/// As much of a value is shown in the table; JSON has it whole.
+const FOUND_LIMIT: usize = 60;
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -240,7 +244,8 @@ impl Subject<'_> {
             Ok(whole) => whole,
             Err(trouble) => return Ok(vec![Check::unknown("dns", trouble.detail, "try again")]),
         };
-        let wanted = whole.and_then(|it| it.records).unwrap_or_default();
+        let mut wanted = whole.and_then(|it| it.records).unwrap_or_default();
+        wanted.sort_by_key(|it| it.role);
         let mut checks: Vec<Check> = Vec::new();
         for record in wanted.iter().filter(|it| it.active) {
             let base = match record.role {
@@ -524,7 +529,7 @@ impl Report for ExplainReport {
             table.row([
                 check.id.as_str().into(),
                 Cell::toned(word, tone),
-                check.found.clone().unwrap_or_default().into(),
+                printable(check.found.as_deref().unwrap_or_default(), FOUND_LIMIT).into(),
             ]);
         }
         page.table(&table);
