@@ -136,7 +136,11 @@ pub fn permissions(provider: ProviderId, said: &[String]) -> Result<Vec<String>,
     Ok(all)
 }
 
-fn one_line(option: &str, text: Option<&str>) -> Result<(), Situation> {
+/// Checks that a text can stand on one line of a listing.
+///
+/// # Errors
+/// Exit 2, naming the option.
+pub fn one_line(option: &str, text: Option<&str>) -> Result<(), Situation> {
     match text {
         Some(text) if text.trim().is_empty() => Err(Situation::usage(format!("`{option}` is empty"))),
         Some(text) if text.chars().any(char::is_control) => Err(Situation::usage(format!(

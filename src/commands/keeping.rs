@@ -58,11 +58,8 @@ impl<'a> Keeping<'a> {
         existing: Existing,
     ) -> anyhow::Result<Self> {
         let seen = inventory.keys.get(key).cloned();
-        if let Some(record) = &seen
-            && existing == Existing::Refuse
-            && !is_unfinished(record)
-        {
-            return Err(exists(key).into());
+        if existing == Existing::Refuse {
+            must_be_free(inventory, key)?;
         }
         not_in_rotation(inventory, key)?;
         let name = match &seen {
@@ -92,14 +89,46 @@ impl<'a> Keeping<'a> {
         self.seen.as_ref()
     }
 
+    /// Returns the record's id, new or as it was.
+    pub fn id(&self) -> &RecordId {
+        &self.id
+    }
+
+    /// Returns the secret that was announced and stored, but is not in use yet.
+    ///
+    /// # Errors
+    /// Exit 7 when the store cannot be read.
+    pub fn announced_secret(&self) -> anyhow::Result<Option<Secret>> {
+        match self.seen.as_ref().and_then(|it| it.pending) {
+            Some(version) => Ok(self.store.get(&self.item(version)).map_err(Situation::from)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes the announcement of a key back that was not made. Only for a
+    /// record that has no secret in use.
+    ///
+    /// # Errors
+    /// When the inventory cannot be written.
+    pub fn withdraw(&mut self) -> anyhow::Result<()> {
+        self.context.update(|inventory| {
+            let ours = inventory.keys.get(self.key).is_some_and(|it| it.id == self.id && is_unfinished(it));
+            if ours {
+                inventory.keys.remove(self.key);
+            }
+            Ok(())
+        })?;
+        self.seen = None;
+        Ok(())
+    }
+
     /// Announces a version without having its secret yet: a key that is about
-    /// to be made. `fill` describes the record. Returns the record's id.
+    /// to be made. `fill` describes the record.
     ///
     /// # Errors
     /// When the inventory cannot be written or was changed meanwhile.
-    pub fn announce(&mut self, kind: Kind, fill: impl Fn(&mut Record)) -> anyhow::Result<&RecordId> {
-        self.announce_version(kind, &fill)?;
-        Ok(&self.id)
+    pub fn announce(&mut self, kind: Kind, fill: impl Fn(&mut Record)) -> anyhow::Result<()> {
+        self.announce_version(kind, &fill).map(|_| ())
     }
 
     /// Keeps a secret: announces it unless that was done, stores it, makes it
@@ -284,6 +313,17 @@ fn is_unfinished(record: &Record) -> bool {
     record.state == KeyState::Pending && record.current.is_none()
 }
 
+/// Refuses a key ref under which a key is kept already.
+///
+/// # Errors
+/// Exit 9.
+pub fn must_be_free(inventory: &Inventory, key: &KeyRef) -> Result<(), Situation> {
+    match inventory.keys.get(key) {
+        Some(record) if !is_unfinished(record) => Err(exists(key)),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a key that a rotation is busy with.
 ///
 /// # Errors
@@ -301,7 +341,8 @@ pub fn not_in_rotation(inventory: &Inventory, key: &KeyRef) -> Result<(), Situat
 
 fn exists(key: &KeyRef) -> Situation {
     Situation::refused("key-exists", format!("there is a key `{key}` already")).hint(format!(
-        "`keyctl rotate {key}` replaces it without an outage; `--replace` puts this one in its place at once"
+        "`keyctl rotate {key}` replaces it without an outage; `keyctl add {key} --replace` puts another in its \
+         place at once"
     ))
 }
 

@@ -212,12 +212,7 @@ fn the_kind_is_found_by_probing_or_must_be_said() {
     assert_eq!(scene.sandbox.messages().len(), 0, "nothing is sent");
     let login = "shop@mg.acme.example";
     let password = scene.sandbox.credential(&scene.account, "us", login);
-    let data = scene.add(
-        "mailgun:l@acme",
-        &password,
-        &["--login", "shop", "--domain", "mg.acme.example", "--kind", "smtp", "--no-validate"],
-        0,
-    );
+    let data = scene.add("mailgun:l@acme", &password, &["--login", "shop", "--domain", "mg.acme.example"], 0);
     assert_eq!(
         (&data["kind"], &data["login"], &data["domain"]),
         (&json!("smtp"), &json!(login), &json!("mg.acme.example"))
@@ -379,13 +374,9 @@ fn keys_of_the_other_providers_are_told_by_their_text() {
     let data = scene.add("brevo@acme", &text(&post(&keys, json!({"kind": "api"})), "secret"), &[], 0);
     assert_eq!((&data["kind"], &data["verdict"]), (&json!("api"), &json!("valid")));
     let smtp = post(&keys, json!({"kind": "smtp"}));
-    let data = scene.add(
-        "brevo:smtp@acme",
-        &text(&smtp, "secret"),
-        &["--login", &text(&brevo, "smtp_login"), "--no-validate"],
-        0,
-    );
-    assert_eq!(data["kind"], "smtp");
+    let data =
+        scene.add("brevo:smtp@acme", &text(&smtp, "secret"), &["--login", &text(&brevo, "smtp_login")], 0);
+    assert_eq!((&data["kind"], &data["verdict"]), (&json!("smtp"), &json!("valid")), "{data}");
     let klaviyo = post("/klaviyo/accounts", json!({}));
     let path = format!("/klaviyo/accounts/{}/keys", text(&klaviyo, "id"));
     let key = post(&path, json!({"scopes": ["campaigns:read", "accounts:read"]}));

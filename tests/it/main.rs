@@ -6,6 +6,7 @@ mod backup;
 mod basics;
 mod ci_examples;
 mod contract;
+mod create;
 mod documents;
 mod domains;
 mod handing;

@@ -3,8 +3,8 @@
 //! `report` tells.
 
 mod dotenv;
-mod one;
-mod report;
+pub mod one;
+pub mod report;
 
 use std::path::PathBuf;
 

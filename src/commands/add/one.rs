@@ -171,7 +171,9 @@ fn unclear(
     kinds: &[Kind],
     judgement: Judgement,
 ) -> anyhow::Result<(Kind, Option<Judgement>)> {
-    if key.provider == ProviderId::Highlevel && judgement.reason() == Some(Reason::PermissionNotCheckable) {
+    // A token that sees one location may be either; its place says which is meant.
+    let either = judgement.accepted() || judgement.has(Reason::PermissionNotCheckable);
+    if key.provider == ProviderId::Highlevel && either {
         let kind = if key.scope.location.is_some() { Kind::Location } else { Kind::Agency };
         return Ok((kind, None));
     }

@@ -1,0 +1,355 @@
+//! `keyctl create`: a new key at the provider, kept. By API where there is one
+//! and a key at hand may use it (`by_api`), otherwise by a person who is told
+//! the exact way through the console.
+
+mod by_api;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::add::one::{self, Added, Manner, Wanted};
+use super::add::{self, report::Line};
+use super::described::{self, Described};
+use super::intake::{self, Source};
+use super::keeping::{Existing, must_be_free};
+use super::managing::{self, Managed, Managing};
+use super::{completions, guiding};
+use crate::clock::Span;
+use crate::context::Context;
+use crate::exit::{self, Exit, Situation};
+use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
+use crate::output::{Page, Report, Tone};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Guide};
+
+/// Arguments of `create`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyctl create mailgun:news@acme --kind sending --domain mg.acme.example
+  keyctl create mailgun@acme --role developer --expires-in 90d
+  keyctl create klaviyo@acme --permissions campaigns:read,profiles:read --open
+  keyctl create brevo@acme --print-url        only tells where it is made
+
+Mailgun keys are made by API, by an account key of the role admin; the others in the provider's console,
+and pasted.")]
+pub struct Args {
+    /// PROVIDER[:LABEL]@AGENCY[/LOCATION]
+    #[arg(value_name = "KEYREF", add = completions::keys())]
+    key: KeyRefArg,
+    /// What the key is for [default: the provider's usual one; sending with --domain]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// The domain of a sending key or login [default: the scope's]
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<Domain>,
+    /// The new SMTP login [default: made of label or scope, and the date]
+    #[arg(long, value_name = "LOGIN")]
+    login: Option<String>,
+    /// Mailgun's region: us, eu
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
+    /// Mailgun's role: admin, developer, basic, support [default: admin]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// What the key shall be able to do: read-only, full, or names
+    #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',')]
+    permissions: Vec<String>,
+    /// How long it shall work, such as 90d
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<Span>,
+    /// What it is called at the provider
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Free text
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// A place where the key will be pasted (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    consumer: Vec<String>,
+    /// Take kind, domain, role and permissions from this key
+    #[arg(long, value_name = "KEYREF", add = completions::keys())]
+    like: Option<KeyRefArg>,
+    /// The key that makes it
+    #[arg(long, value_name = "KEYREF", add = completions::keys())]
+    using: Option<KeyRefArg>,
+    /// Only print the console's page and the way there
+    #[arg(long, conflicts_with_all = ["open", "stdin", "using"])]
+    print_url: bool,
+    /// Open the console's page in the browser
+    #[arg(long, conflicts_with_all = ["stdin", "using"])]
+    open: bool,
+    /// Read the key that was made in the console from stdin
+    #[arg(long, conflicts_with = "using")]
+    stdin: bool,
+}
+
+/// The key that is to be made.
+struct New<'a> {
+    args: &'a Args,
+    key: KeyRef,
+    kind: Kind,
+    described: Described,
+    role: Option<String>,
+    /// As they are asked for in a console: also `read-only`, `full`.
+    permissions: Vec<String>,
+}
+
+/// Who made the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    Api,
+    Console,
+}
+
+/// Makes a key and keeps it.
+///
+/// # Errors
+/// Exit 2 when no key may make it, exit 6 when a person must, exit 9 for a key
+/// that is there already, exit 7 when the store cannot be written.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let key = add::complete(context, &args.key)?;
+    let new = New::read(context, &args, key)?;
+    if args.print_url {
+        return print(context, &new);
+    }
+    must_be_free(context.inventory()?, &new.key)?;
+    let (added, how) = match maker(context, &new)? {
+        Some(managing) => (by_api::make(context, &new, &managing)?, How::Api),
+        None => (by_person(context, &new)?, How::Console),
+    };
+    let exit = added.exit();
+    context.console.report(&CreateReport { line: Line::of(&added), how })?;
+    Ok(exit)
+}
+
+impl<'a> New<'a> {
+    fn read(context: &Context, args: &'a Args, key: KeyRef) -> anyhow::Result<Self> {
+        let inventory = context.inventory()?;
+        let like = match &args.like {
+            Some(typed) => Some(model(context, typed, &key)?),
+            None => None,
+        };
+        let usual = match (args.domain.is_some(), key.provider) {
+            (true, ProviderId::Mailgun) => Kind::Sending,
+            (_, ProviderId::Highlevel) if key.scope.location.is_some() => Kind::Location,
+            (_, provider) => provider.kinds()[0],
+        };
+        let kind = args.kind.or(like.as_ref().map(|it| it.kind)).unwrap_or(usual);
+        let bound = matches!(kind, Kind::Sending | Kind::Smtp) && key.provider == ProviderId::Mailgun;
+        let domain = args
+            .domain
+            .clone()
+            .or_else(|| like.as_ref().and_then(|it| it.domain.clone()))
+            .or_else(|| inventory.domain_at(&key.scope).map(|(it, _)| it).filter(|_| bound));
+        let mut permissions = args.permissions.clone();
+        if let Some(like) = like.as_ref().filter(|_| permissions.is_empty()) {
+            permissions.clone_from(&like.permissions);
+        }
+        let named = |it: &String| it != "read-only" && it != "full";
+        let expires = args.expires_in.map(|span| Expiry::At(span.after(context.now())));
+        let mut described = Described {
+            kind: Some(kind),
+            region: args.region.or(like.as_ref().and_then(|it| it.region)),
+            domain: domain.filter(|_| bound || args.domain.is_some()),
+            login: args.login.clone(),
+            note: args.note.clone(),
+            created: Some(context.now()),
+            expires,
+            permissions: permissions.iter().filter(|it| named(it)).cloned().collect(),
+            consumers: args.consumer.clone(),
+        };
+        if kind == Kind::Smtp && bound && described.login.is_none() {
+            described.login = described.domain.as_ref().map(|domain| login(context, &key, domain));
+        }
+        described.check(key.provider)?;
+        let role = role(args, &key, kind, like.as_ref())?;
+        if kind == Kind::Smtp && args.expires_in.is_some() {
+            return Err(Situation::usage("an SMTP password does not expire; leave `--expires-in` out").into());
+        }
+        described::one_line("--name", args.name.as_deref())?;
+        Ok(Self { args, key, kind, described, role, permissions })
+    }
+
+    /// Returns the way through the console.
+    fn guide(&self) -> Result<Guide, Situation> {
+        let name = self.name();
+        let ask = ConsoleAsk {
+            kind: Some(self.kind),
+            name: Some(&name),
+            domain: self.described.domain.as_ref(),
+            permissions: &self.permissions,
+            ..ConsoleAsk::default()
+        };
+        provider::provider(self.key.provider)
+            .console(ConsoleTask::Create, &ask)
+            .ok_or_else(|| Situation::usage(format!("{} has no console for that", self.key.provider)))
+    }
+
+    /// Returns what the key is to be called at the provider.
+    fn name(&self) -> String {
+        self.args.name.clone().unwrap_or_else(|| format!("keyctl {}", self.key))
+    }
+}
+
+/// Returns the record that `--like` names, with what its provider says it may
+/// do where nothing is recorded.
+fn model(context: &Context, typed: &KeyRefArg, key: &KeyRef) -> anyhow::Result<Record> {
+    let inventory = context.inventory()?;
+    let like = context.complete(typed)?;
+    if like.provider != key.provider {
+        return Err(Situation::usage(format!(
+            "`{like}` is a key of {}, not of {}",
+            like.provider, key.provider
+        ))
+        .into());
+    }
+    let mut record = inventory.record(&like)?.clone();
+    if record.permissions.is_empty() && record.role.is_none() {
+        let keyed = managing::Keyed::read(context, inventory, &like)?;
+        let judgement = provider::provider(like.provider).check(&context.net()?, &keyed.credential());
+        record.permissions = judgement.facts.permissions.unwrap_or_default();
+        record.role = judgement.facts.role;
+        if record.permissions.is_empty() && record.role.is_none() {
+            context
+                .console
+                .warning(format!("what `{like}` may do could not be found out: {}", judgement.detail));
+        }
+    }
+    Ok(record)
+}
+
+/// The roles of Mailgun's keys (OpenAPI document, `POST /v1/keys`).
+const ROLES: [&str; 4] = ["admin", "developer", "basic", "support"];
+
+fn role(args: &Args, key: &KeyRef, kind: Kind, like: Option<&Record>) -> Result<Option<String>, Situation> {
+    let Some(said) = &args.role else {
+        return Ok(like.and_then(|it| it.role.clone()).filter(|it| ROLES.contains(&it.as_str())));
+    };
+    if key.provider != ProviderId::Mailgun || kind != Kind::Account {
+        return Err(Situation::usage("only account keys of Mailgun have a role; leave `--role` out"));
+    }
+    let said = said.to_lowercase();
+    if ROLES.contains(&said.as_str()) {
+        return Ok(Some(said));
+    }
+    Err(Situation::usage(format!("`{}` is no role", crate::key::text::printable(&said, 40)))
+        .hint(format!("known: {}", ROLES.join(", "))))
+}
+
+/// `news-20261122@mg.acme.example`
+fn login(context: &Context, key: &KeyRef, domain: &Domain) -> String {
+    let scope = key.scope.location.as_ref().unwrap_or(&key.scope.agency);
+    let user = key.label.as_ref().unwrap_or(scope);
+    format!("{user}-{}@{domain}", context.now().strftime("%Y%m%d"))
+}
+
+/// Returns the key that makes it by API; `None`: a person does.
+fn maker(context: &Context, new: &New<'_>) -> anyhow::Result<Option<Managing>> {
+    let provider = provider::provider(new.key.provider);
+    let can = provider.keys().is_some_and(|it| it.can_replace(new.kind, None).is_ok());
+    let using = new.args.using.as_ref().map(|it| context.complete(it)).transpose()?;
+    if !can {
+        return match using {
+            None => Ok(None),
+            Some(_) => Err(Situation::usage(format!("the API of {} makes no keys", new.key.provider))
+                .hint("leave `--using` out: the way through the console is told")
+                .into()),
+        };
+    }
+    if new.args.stdin || new.args.open {
+        return Ok(None);
+    }
+    let inventory = context.inventory()?;
+    let managed = Managed { key: &new.key, kind: new.kind };
+    match managing::find(context, inventory, managed, using.as_ref()) {
+        Ok(managing) => Ok(Some(managing)),
+        // The first key of an account can only be made in the console.
+        Err(error) if exit::situation(&error).1 == "no-managing-key" && is_first(context, new)? => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether no key is recorded that could be asked to make this one.
+fn is_first(context: &Context, new: &New<'_>) -> anyhow::Result<bool> {
+    let inventory = context.inventory()?;
+    let mut known = new.key.scope.levels().flat_map(|level| {
+        inventory.keys.at(&level).map(|(key, record)| (key.clone(), record.kind)).collect::<Vec<_>>()
+    });
+    let usual = new.key.provider.kinds()[0];
+    Ok(!known.any(|(key, kind)| key.provider == new.key.provider && key != new.key && kind == usual))
+}
+
+/// A person makes the key; it comes in as with `add`.
+fn by_person(context: &Context, new: &New<'_>) -> anyhow::Result<Added> {
+    let guide = new.guide()?;
+    let key = &new.key;
+    let manner = Manner { validate: true, force: false, existing: Existing::Refuse };
+    let wanted = Wanted { key: key.clone(), described: new.described.clone() };
+    one::add(context, wanted, manner, |context| {
+        if new.args.stdin {
+            return intake::take(context, &Source::Stdin);
+        }
+        guiding::show(context, &format!("Make the key in the console of {}:", key.provider), &guide);
+        if new.args.open {
+            guiding::open(context, &guide.url);
+        }
+        if !context.console.can_ask_secret() {
+            return Err(Situation::human(format!("a person makes the key in the console: {}", guide.url))
+                .hint(format!("then give it: `keyctl create {key} --stdin`"))
+                .into());
+        }
+        intake::take(context, &Source::Prompt(format!("Paste the new key for {key} (it is not shown)")))
+    })
+}
+
+fn print(context: &Context, new: &New<'_>) -> anyhow::Result<Exit> {
+    let guide = new.guide()?;
+    guiding::show(context, &format!("Make the key in the console of {}:", new.key.provider), &guide);
+    context.console.report(&PageReport { key: new.key.clone(), guide })?;
+    Ok(Exit::Done)
+}
+
+struct CreateReport {
+    line: Line,
+    how: How,
+}
+
+impl Report for CreateReport {
+    fn command(&self) -> &'static str {
+        "create"
+    }
+
+    fn data(&self) -> Value {
+        let mut data = serde_json::json!(self.line);
+        if let Value::Object(fields) = &mut data {
+            fields.insert("how".to_owned(), serde_json::json!(self.how));
+        }
+        data
+    }
+
+    fn human(&self, page: &mut Page) {
+        self.line.human(page);
+    }
+}
+
+/// Only where the key is made.
+struct PageReport {
+    key: KeyRef,
+    guide: Guide,
+}
+
+impl Report for PageReport {
+    fn command(&self) -> &'static str {
+        "create"
+    }
+
+    fn data(&self) -> Value {
+        let Guide { url, path, path_de, steps } = &self.guide;
+        serde_json::json!({ "key": self.key, "url": url, "path": path, "path_de": path_de, "steps": steps })
+    }
+
+    fn human(&self, page: &mut Page) {
+        page.line(Tone::Plain, &self.guide.url);
+    }
+}

@@ -1,0 +1,267 @@
+//! `create`: keys made by API and by a person, and what a crash in between leaves.
+
+use serde_json::{Value, json};
+
+use super::keep::{Scene, stored};
+use super::support::terminal::Terminal;
+use super::support::world::finish;
+
+/// A scene with an admin key at hand.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    let _ = scene.add("mailgun@acme", &scene.key("admin").secret, &[], 0);
+    scene
+}
+
+/// Returns the account's keys as the provider has them: id and description.
+fn remote(scene: &Scene) -> Vec<(String, String)> {
+    let state = scene.sandbox.control("GET", "/state", Value::Null);
+    let mut found = Vec::new();
+    collect(&state, &mut found);
+    found
+}
+
+/// Finds what looks like a key in the sandbox's state, wherever it stands.
+fn collect(value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            if let (Some(id), Some(description)) = (fields.get("id"), fields.get("description"))
+                && fields.contains_key("role")
+                && fields.get("dies").is_none_or(Value::is_null)
+            {
+                found.push((
+                    id.as_str().unwrap_or_default().to_owned(),
+                    description.as_str().unwrap_or_default().to_owned(),
+                ));
+            }
+            fields.values().for_each(|it| collect(it, found));
+        }
+        Value::Array(items) => items.iter().for_each(|it| collect(it, found)),
+        _ => {}
+    }
+}
+
+fn create(scene: &Scene, arguments: &[&str], code: i32) -> Value {
+    let ran = scene.world.run(&[&["-f", "json", "create"], arguments].concat()).exits(code);
+    let json = ran.json();
+    if json["error"].is_null() { json["data"].clone() } else { json["error"].clone() }
+}
+
+#[test]
+fn a_key_is_made_by_api_kept_and_proven() {
+    let scene = scene();
+    let data = create(
+        &scene,
+        &[
+            "mailgun:ci@acme",
+            "--role",
+            "developer",
+            "--expires-in",
+            "90d",
+            "--name",
+            "CI",
+            "--consumer",
+            "CI",
+            "--note",
+            "n",
+        ],
+        0,
+    );
+    assert_eq!(
+        (&data["saved"], &data["verdict"], &data["how"]),
+        (&json!(true), &json!("valid"), &json!("api"))
+    );
+    assert_eq!(
+        (&data["kind"], &data["role"], &data["consumers"]),
+        (&json!("account"), &json!("developer"), &json!(["CI"]))
+    );
+    assert!(data["expires"].is_string() && data["created"].is_string(), "{data}");
+    let shown = scene.show("mailgun:ci@acme");
+    assert_eq!(shown["state"], "active");
+    let name = shown["remote_name"].as_str().unwrap();
+    assert!(name.starts_with("CI [keyctl k"), "{name}");
+    assert!(
+        remote(&scene).iter().any(|(id, it)| it == name && *id == data["remote_id"]),
+        "{:?}",
+        remote(&scene)
+    );
+    let secret = scene.get("mailgun:ci@acme");
+    assert!(!data.to_string().contains(&secret));
+    assert_eq!(stored(&scene.world, &["mailgun:ci@acme"]), ["mailgun:ci@acme#1"]);
+}
+
+#[test]
+fn a_sending_key_and_a_login_belong_to_the_scopes_domain() {
+    let scene = scene();
+    let data = create(&scene, &["mailgun:send@acme", "--domain", "mg.acme.example"], 0);
+    assert_eq!(
+        (&data["kind"], &data["verdict"], &data["domain"]),
+        (&json!("sending"), &json!("valid"), &json!("mg.acme.example"))
+    );
+    let error = create(&scene, &["mailgun:other@acme", "--kind", "sending"], 2);
+    assert!(error["hint"].as_str().unwrap().contains("--domain"), "{error}");
+    let _ = scene.world.run(&["scope", "set", "acme", "--domain", "mg.acme.example"]).exits(0);
+    let data = create(&scene, &["mailgun:other@acme", "--kind", "sending"], 0);
+    assert_eq!(data["domain"], "mg.acme.example");
+}
+
+#[test]
+fn an_smtp_login_is_made_under_a_free_name() {
+    let scene = scene();
+    let first = create(&scene, &["mailgun:news@acme", "--kind", "smtp", "--domain", "mg.acme.example"], 0);
+    let login = first["login"].as_str().unwrap();
+    assert!(login.starts_with("news-20") && login.ends_with("@mg.acme.example"), "{login}");
+    assert_eq!((&first["verdict"], &first["fingerprint"]), (&json!("valid"), &Value::Null), "{first}");
+    let _ = scene.world.run(&["remove", "mailgun:news@acme", "--forget"]).exits(0);
+    let second = create(&scene, &["mailgun:news@acme", "--kind", "smtp", "--domain", "mg.acme.example"], 0);
+    assert_eq!(second["login"], login.replace("@", "-2@"));
+    let error = create(&scene, &["mailgun:x@acme", "--kind", "smtp", "--login", login], 9);
+    assert_eq!(error["code"], "login-exists");
+}
+
+#[test]
+fn a_key_like_another_has_its_role_and_domain() {
+    let scene = scene();
+    let _ = scene.add("mailgun:dev@acme", &scene.key("developer").secret, &[], 0);
+    let data = create(&scene, &["mailgun:dev2@acme", "--like", "mailgun:dev@acme"], 0);
+    assert_eq!((&data["kind"], &data["role"]), (&json!("account"), &json!("developer")));
+    let _ = create(&scene, &["mailgun:x@acme", "--like", "mailgun:none@acme"], 8);
+    let _ = create(&scene, &["brevo@acme", "--like", "mailgun:dev@acme"], 2);
+}
+
+#[test]
+fn who_may_not_make_keys_makes_none() {
+    let scene = Scene::new();
+    let _ = scene.add("mailgun@acme", &scene.key("developer").secret, &[], 0);
+    let before = scene.world.files();
+    for (arguments, code, word) in [
+        (&["mailgun:new@acme"][..], 2, "--using"),
+        (&["mailgun:new@acme", "--using", "mailgun@acme"], 2, "developer"),
+        (&["mailgun:new@acme", "--using", "mailgun:none@acme"], 8, "mailgun:none@acme"),
+        (&["mailgun@acme"], 9, "key-exists"),
+        (&["mailgun:new@acme", "--role", "owner"], 2, "owner"),
+        (&["brevo@acme", "--role", "admin"], 2, "--role"),
+        (&["brevo@acme", "--using", "mailgun@acme"], 2, "no keys"),
+        (&["klaviyo@acme", "--permissions", "all:things"], 2, "all:things"),
+    ] {
+        let error = create(&scene, arguments, code).to_string();
+        assert!(error.contains(word), "{arguments:?}: {error}");
+    }
+    scene.world.unchanged_since(&before);
+    let _ = scene.add("mailgun:a@acme", &scene.key("admin").secret, &[], 0);
+    let _ = scene.add("mailgun:b@acme", &scene.key("admin").secret, &[], 0);
+    let error = create(&scene, &["mailgun:new@acme"], 2);
+    assert_eq!(error["code"], "ambiguous");
+    let _ = create(&scene, &["mailgun:new@acme", "--using", "mailgun:b@acme"], 0);
+    let error = create(&scene, &["mailgun:new@acme", "--using", "mailgun:b@acme"], 9);
+    assert_eq!(error["code"], "key-exists");
+}
+
+#[test]
+fn a_definite_no_leaves_nothing_behind() {
+    let scene = scene();
+    let inventory = scene.world.inventory();
+    scene.sandbox.fault(json!({"host": "*", "method": "POST", "path_prefix": "/v1/keys", "action": {"status": 403, "body": {"message": "key limit reached"}}}));
+    let error = create(&scene, &["mailgun:new@acme"], 1);
+    assert!(error["message"].as_str().unwrap().contains("limit"), "{error}");
+    assert_eq!(scene.world.inventory(), inventory);
+}
+
+#[test]
+fn a_lost_answer_leaves_no_key_that_nobody_knows() {
+    let scene = scene();
+    let before = remote(&scene).len();
+    // The first call is processed, but its answer is lost: that key is found and deleted.
+    scene.sandbox.fault(json!({"host": "*", "method": "POST", "path_prefix": "/v1/keys", "times": 1, "action": {"cut": "after-processing"}}));
+    let ran = scene.world.run(&["-f", "json", "create", "mailgun:new@acme"]).exits(0);
+    assert!(ran.stderr.contains("is deleted again"), "{}", ran.stderr);
+    assert_eq!(remote(&scene).len(), before + 1);
+    assert_eq!(ran.data()["verdict"], "valid");
+}
+
+#[test]
+fn a_creation_killed_at_any_moment_is_finished_by_the_next() {
+    for point in 0.. {
+        let scene = scene();
+        let before = remote(&scene).len();
+        let arguments = ["create", "mailgun:new@acme", "--role", "developer"];
+        let mut command = scene.world.command(&arguments);
+        command.env("KEYCTL_DEBUG_CRASH_AT", point.to_string());
+        let ran = finish(command, "");
+        if ran.code == 0 {
+            assert!(point >= 8, "{point}: too few points");
+            return;
+        }
+        assert_eq!(ran.code, -1, "{point}: killed: {ran:?}");
+        let again = scene.world.run(&arguments);
+        assert!([0, 9].contains(&again.code), "{point}: {again:?}");
+        assert_eq!(remote(&scene).len(), before + 1, "{point}: one key, no orphan: {:?}", remote(&scene));
+        let shown = scene.show("mailgun:new@acme");
+        assert_eq!(shown["state"], "active", "{point}");
+        assert_eq!(stored(&scene.world, &["mailgun:new@acme"]).len(), 1, "{point}");
+        let data = scene.world.data(&["validate", "mailgun:new@acme"], 0);
+        assert_eq!(data["results"][0]["role"], "developer", "{point}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_kept_is_deleted_again() {
+    let scene = scene();
+    let before = remote(&scene).len();
+    // The store breaks between its check and the write: its folder may not be written any more.
+    let folder = scene.world.path("home/.local/share/keyctl");
+    let list = folder.join("secrets.age.recipients");
+    std::fs::write(&list, "not a recipient\n").unwrap();
+    let ran = scene.world.run(&["create", "mailgun:new@acme"]).exits(7);
+    assert!(!ran.stderr.is_empty());
+    assert_eq!(remote(&scene).len(), before, "{}", ran.stderr);
+}
+
+#[test]
+fn a_person_is_told_the_way_through_the_console() {
+    let mut scene = Scene::new();
+    let before = scene.world.files();
+    let ran = scene.world.run(&["create", "brevo@acme"]).exits(6);
+    assert!(
+        ran.stderr.contains("https://app.brevo.com/") && ran.stderr.contains("German:"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("keyctl create brevo@acme --stdin"), "{}", ran.stderr);
+    // The very first Mailgun key, too: nobody is there who could make it.
+    let ran = scene.world.run(&["create", "mailgun@acme"]).exits(6);
+    assert!(ran.stderr.contains("https://app.mailgun.com/"), "{}", ran.stderr);
+    let ran = scene
+        .world
+        .run(&["create", "klaviyo@acme", "--permissions", "campaigns:read,profiles:write", "--print-url"])
+        .exits(0);
+    assert_eq!(
+        ran.stdout,
+        "https://www.klaviyo.com/create-private-api-key?scopes=campaigns:read,profiles:write\n"
+    );
+    let data = create(&scene, &["klaviyo@acme", "--print-url"], 0);
+    assert_eq!(data["path_de"], "Einstellungen › API-Schlüssel › Privaten API-Schlüssel erstellen");
+    scene.world.unchanged_since(&before);
+    assert_eq!(scene.sandbox.request_lines(), Vec::<String>::new());
+    // Pasted, or by stdin.
+    let brevo = scene.sandbox.control("POST", "/brevo/accounts", json!({}));
+    let keys = format!("/brevo/accounts/{}/keys", brevo["id"].as_str().unwrap());
+    let key = || {
+        scene.sandbox.control("POST", &keys, json!({"kind": "api"}))["secret"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (key(), key());
+    let data =
+        scene.run_with(&["create", "brevo:a@acme", "--stdin", "--expires-in", "30d"], &first).exits(0).data();
+    assert_eq!((&data["how"], &data["verdict"]), (&json!("console"), &json!("valid")));
+    assert!(data["expires"].is_string() && data["created"].is_string());
+    scene.world.unset("KEYCTL_NO_INPUT");
+    let mut terminal = Terminal::start(scene.world.command(&["create", "brevo:b@acme"]));
+    let told = terminal.until("(it is not shown): ");
+    assert!(told.contains("https://app.brevo.com/"), "{told}");
+    terminal.line(&second);
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(scene.get("brevo:b@acme"), second);
+    // A key of another kind is refused offline.
+    let _ = scene.run_with(&["create", "klaviyo@acme", "--stdin"], &first).exits(2);
+}
