@@ -378,7 +378,7 @@ fn new_store_name<'a>(context: &'a Context, inventory: &'a Inventory) -> &'a str
 }
 
 /// Returns the store that a record itself names, whatever this call reads from.
-fn recorded_store<'a>(inventory: &'a Inventory, record: &'a Record) -> &'a str {
+pub fn recorded_store<'a>(inventory: &'a Inventory, record: &'a Record) -> &'a str {
     record.store.as_deref().or(inventory.store.as_deref()).unwrap_or("keyring")
 }
 
@@ -392,7 +392,7 @@ fn remember_store(inventory: &mut Inventory, name: &str) {
 
 /// Returns what a record has to say of its store: nothing when it is the
 /// inventory's.
-fn own_store(inventory: &Inventory, name: &str) -> Option<String> {
+pub fn own_store(inventory: &Inventory, name: &str) -> Option<String> {
     (inventory.store.as_deref().unwrap_or("keyring") != name).then(|| name.to_owned())
 }
 

@@ -29,19 +29,7 @@ impl Keyed {
     }
 
     pub fn credential(&self) -> Credential<'_> {
-        credential(&self.record, &self.secret)
-    }
-}
-
-/// Returns a secret with what its record says of it.
-pub fn credential<'a>(record: &'a Record, secret: &'a Secret) -> Credential<'a> {
-    Credential {
-        kind: record.kind,
-        secret,
-        region: record.region,
-        domain: record.domain.as_ref(),
-        login: record.login.as_deref(),
-        remote_id: record.remote_id.as_deref(),
+        Credential::of(&self.record, &self.secret)
     }
 }
 

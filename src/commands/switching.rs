@@ -4,14 +4,16 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::managing::{self, Managed, credential};
+use super::guiding;
+use super::keeping::not_in_rotation;
+use super::managing::{self, Managed};
 use super::remember::remember;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
 use crate::output::{Answer, Page, Report, Tone};
-use crate::provider::{self, ConsoleAsk, ConsoleTask};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Credential};
 
 /// Which way a key is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,14 +77,7 @@ pub fn run(
     let inventory = context.inventory()?;
     let key = context.complete(typed)?;
     let record = inventory.record(&key)?;
-    if let Some(rotation) = inventory.rotation_of(&key) {
-        return Err(Situation::failed(
-            "rotation-under-way",
-            format!("`{key}` rotates (stage {}); its state is the rotation's", rotation.stage),
-        )
-        .hint(format!("`keyctl rotate {key} --status`"))
-        .into());
-    }
+    not_in_rotation(inventory, &key)?;
     let how = if done {
         How::Recorded
     } else {
@@ -185,18 +180,7 @@ fn by_person(context: &Context, key: &KeyRef, record: &Record, turn: Turn) -> an
     let which = record.last2.as_ref().map(|it| format!(" (ending in {it})")).unwrap_or_default();
     let title =
         format!("{} `{key}`{which} in the console:", if turn == Turn::Off { "Disable" } else { "Enable" });
-    context.console.page(|page| {
-        page.line(Tone::Strong, &title);
-        for line in [&guide.url, &guide.path] {
-            page.paragraph(Tone::Plain, 2, line);
-        }
-        if let Some(german) = &guide.path_de {
-            page.paragraph(Tone::Dim, 2, &format!("German: {german}"));
-        }
-        for (n, step) in guide.steps.iter().enumerate() {
-            page.paragraph(Tone::Plain, 2, &format!("{}. {step}", n + 1));
-        }
-    });
+    guiding::show(context, &title, &guide);
     let question = format!("Is `{key}` {}d?", turn.word());
     let answer = context.console.ask(&format!("{question} [y/N] "));
     match answer.map(|it| it.trim().to_lowercase()) {
@@ -219,7 +203,7 @@ fn tried(
     let secret = context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?;
     let Some(secret) = secret else { return Ok(None) };
     let net = context.net()?;
-    Ok(Some(provider::provider(key.provider).check(&net, &credential(record, &secret))))
+    Ok(Some(provider::provider(key.provider).check(&net, &Credential::of(record, &secret))))
 }
 
 fn told(

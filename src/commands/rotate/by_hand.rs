@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use super::preflight::console_ask;
 use super::work::{Flow, Snapshot, Work};
 use crate::clock;
+use crate::commands::guiding;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::Record;
-use crate::output::{Page, Tone};
 use crate::provider::{ConsoleTask, Guide};
 
 /// Stops until the grace period is over. Somebody who still uses the old key
@@ -50,22 +51,11 @@ pub fn guide(snapshot: &Snapshot, record: &Record, task: ConsoleTask) -> Option<
     snapshot.provider().console(task, &ask)
 }
 
-/// Writes a guide for a person to stderr.
-pub fn show(work: &Work<'_>, title: &str, guide: Option<&Guide>) {
-    work.context.console.page(|page| write(page, title, guide));
-}
-
-/// Writes a guide.
-pub fn write(page: &mut Page, title: &str, guide: Option<&Guide>) {
-    page.line(Tone::Strong, title);
-    let Some(guide) = guide else { return };
-    page.paragraph(Tone::Plain, 2, &guide.url);
-    page.paragraph(Tone::Plain, 2, &guide.path);
-    if let Some(german) = &guide.path_de {
-        page.paragraph(Tone::Dim, 2, &format!("German: {german}"));
-    }
-    for (n, step) in guide.steps.iter().enumerate() {
-        page.paragraph(Tone::Plain, 2, &format!("{}. {step}", n + 1));
+/// Writes a guide for a person to stderr; its title alone where there is none.
+pub fn show(context: &Context, title: &str, guide: Option<&Guide>) {
+    match guide {
+        Some(guide) => guiding::show(context, title, guide),
+        None => context.console.note(title),
     }
 }
 

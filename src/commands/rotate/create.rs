@@ -8,6 +8,7 @@ use super::by_hand;
 use super::work::{Flow, Snapshot, Work};
 use crate::clock::Span;
 use crate::commands::intake::{self, Source};
+use crate::commands::keeping::own_store;
 use crate::commands::managing::Keyed;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
@@ -45,12 +46,16 @@ fn announce(work: &Work<'_>, login: Option<String>) -> anyhow::Result<()> {
         let first = inventory.record(&rotation.keys[0])?;
         let name = description(first, rotation, today);
         for key in &rotation.keys {
+            let store = work.context.store_name_of(inventory, inventory.record(key)?).to_owned();
+            let store = own_store(inventory, &store);
             let Some(record) = inventory.keys.get_mut(key) else {
                 return Err(inventory.no_such_key(key).into());
             };
             // A name that an earlier attempt may have used is not used again.
             record.highest += 1;
             record.pending = Some(record.highest);
+            // Where `--store` led, the record has to lead from now on.
+            record.store = store;
         }
         rotation.new =
             Side { name: Some(name), login: login.or_else(|| rotation.old.login.clone()), ..Side::default() };
@@ -398,7 +403,7 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         Source::Stdin
     } else {
         let title = format!("Make the new key of `{key}`:");
-        by_hand::show(work, &title, by_hand::guide(&snapshot, &record, ConsoleTask::Create).as_ref());
+        by_hand::show(work.context, &title, by_hand::guide(&snapshot, &record, ConsoleTask::Create).as_ref());
         if !console.can_ask_secret() {
             console.hint(format!(
                 "then give it: `printf %s \"$NEW\" | keyctl rotate {key} --resume --stdin`; if none was made, `--abort`"

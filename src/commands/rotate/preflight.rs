@@ -4,14 +4,15 @@
 use super::Options;
 use super::plan::{Maker, Plan};
 use crate::commands::delivering;
-use crate::commands::managing::{self, Managed, Managing, credential};
+use crate::commands::keeping::{not_in_rotation, recorded_store};
+use crate::commands::managing::{self, Managed, Managing};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{
     ConsumerKind, Domain, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict,
 };
-use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, RemoteKey};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Credential, Family, KeyAdmin, RemoteKey};
 use crate::rotation::{Delivery, Liveness, Progress, Side};
 
 /// The grace period when nothing else is said.
@@ -44,7 +45,7 @@ pub fn check(
         if by_api { Some(manager(context, inventory, first, record, using.as_ref())?) } else { None };
     let judgement = match (&managing, &secret) {
         (Some(found), Some(_)) if keys.contains(&found.keyed.key) => Some(found.judgement.clone()),
-        (_, Some(secret)) => Some(provider.check(&context.net()?, &credential(record, secret))),
+        (_, Some(secret)) => Some(provider.check(&context.net()?, &Credential::of(record, secret))),
         (_, None) => None,
     };
     judged(first, judgement.as_ref(), &mut warnings)?;
@@ -104,14 +105,7 @@ pub fn console_ask<'a>(record: &'a Record, permissions: &'a [String]) -> Console
 
 fn ready(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Result<()> {
     let record = inventory.record(key)?;
-    if let Some(rotation) = inventory.rotation_of(key) {
-        return Err(Situation::failed(
-            "rotation-under-way",
-            format!("`{key}` rotates already, at stage {}", rotation.stage),
-        )
-        .hint(format!("`keyctl rotate {} --status`", rotation.keys[0]))
-        .into());
-    }
+    not_in_rotation(inventory, key)?;
     if record.state == KeyState::Disabled {
         return Err(Situation::usage(format!("`{key}` is disabled"))
             .hint(format!("`keyctl enable {key}` first, or `keyctl remove {key}`"))
@@ -124,6 +118,15 @@ fn ready(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Resu
     }
     let store = context.store_of(inventory, record)?;
     store.check_writable().map_err(Situation::from)?;
+    let recorded = recorded_store(inventory, record);
+    if store.name() != recorded
+        && context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?.is_none()
+    {
+        let message = format!("the secret of `{key}` is in the {recorded} store, not in {}", store.name());
+        return Err(Situation::usage(message)
+            .hint("leave `--store` away, or copy it with `keyctl store copy`")
+            .into());
+    }
     Ok(())
 }
 

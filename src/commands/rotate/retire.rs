@@ -173,7 +173,11 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         }
         if !shown {
             let title = format!("Delete the {which} key of `{key}`{}:", described(side));
-            by_hand::show(work, &title, by_hand::guide(snapshot, record, ConsoleTask::Delete).as_ref());
+            by_hand::show(
+                work.context,
+                &title,
+                by_hand::guide(snapshot, record, ConsoleTask::Delete).as_ref(),
+            );
             shown = true;
         }
         // What cannot be tried is believed on a person's word.

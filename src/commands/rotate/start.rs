@@ -114,7 +114,7 @@ fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Resu
             if by_hand {
                 for plan in plans {
                     let title = format!("Make the new key of `{}`:", plan.key());
-                    console.page(|page| by_hand::write(page, &title, plan.guide.as_ref()));
+                    by_hand::show(context, &title, plan.guide.as_ref());
                 }
                 return Err(Situation::human("a person makes the new key in the console")
                     .hint("then give it: `printf %s \"$NEW\" | keyctl rotate KEYREF --yes --stdin`")

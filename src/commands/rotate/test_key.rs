@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::work::{Flow, Snapshot, Work};
-use crate::commands::managing::credential;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, Kind, Reason, Record, Secret, Verdict};
+use crate::provider::Credential;
 use crate::rotation::{Rotation, Stage};
 
 /// The first wait before a refused key is tried again; each is twice as long.
@@ -211,7 +211,7 @@ fn lacks_permissions(
         &snapshot.rotation.permissions
     };
     let Some(facet) = snapshot.provider().permissions().filter(|_| !wanted.is_empty()) else { return Ok(()) };
-    let states = facet.check(&work.context.net()?, &credential(record, secret), wanted, false);
+    let states = facet.check(&work.context.net()?, &Credential::of(record, secret), wanted, false);
     let states = match states {
         Ok(states) => states,
         Err(trouble) => {

@@ -4,12 +4,11 @@ use super::start::{chosen, finish};
 use super::swap::swap_back;
 use super::work::Work;
 use super::{Options, report};
-use crate::commands::managing::credential;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::key::{Reason, Verdict};
-use crate::provider::{self};
+use crate::provider::{self, Credential};
 use crate::rotation::{Liveness, Stage};
 
 /// Gives up before the switch: the unused key is deleted.
@@ -126,7 +125,8 @@ fn old_works(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Resul
     record.login.clone_from(&snapshot.rotation.old.login);
     record.remote_id.clone_from(&snapshot.rotation.old.remote_id);
     let net = work.context.net()?;
-    let judgement = provider::provider(snapshot.key().provider).check(&net, &credential(&record, &secret));
+    let judgement =
+        provider::provider(snapshot.key().provider).check(&net, &Credential::of(&record, &secret));
     match judgement.verdict() {
         Verdict::Valid | Verdict::Limited => Ok(()),
         Verdict::Rejected => Err(too_late(snapshot, &judgement.detail).into()),

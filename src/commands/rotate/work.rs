@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::{Options, by_hand, create, deploy, owner, preflight, retire, swap, test_key, used, walk};
-use crate::commands::managing::{Keyed, credential};
+use crate::commands::managing::Keyed;
 use crate::context::{Context, Slot};
 use crate::exit::{self, Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
-use crate::provider::{self, KeyAdmin, Provider};
+use crate::provider::{self, Credential, KeyAdmin, Provider};
 use crate::rotation::{Means, Owner, Pause, Rotation, RotationId, Stage, Step, next};
 
 /// What a step says about going on.
@@ -278,7 +278,7 @@ impl<'a> Work<'a> {
             return Ok(known.clone());
         }
         let net = self.context.net()?;
-        let judgement = provider::provider(key.provider).check(&net, &credential(record, secret));
+        let judgement = provider::provider(key.provider).check(&net, &Credential::of(record, secret));
         self.judged.borrow_mut().insert(secret.fingerprint(), judgement.clone());
         Ok(judgement)
     }

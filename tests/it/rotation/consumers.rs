@@ -233,3 +233,74 @@ fn a_leaked_key_can_die_at_once() {
     assert_eq!(rig.rotate(&["mailgun@acme", "--ack", "shop"], 0)["stage"], "done");
     rig.is_done("mailgun@acme", "killed at once");
 }
+
+/// A HighLevel company with locations, recorded, and its token.
+fn company(rig: &mut Rig, names: &[&str]) -> String {
+    let post = |path: &str, body: Value| rig.sandbox.control("POST", path, body);
+    let company = post("/highlevel/companies", json!({}))["id"].as_str().unwrap().to_owned();
+    let mut text = format!("\n[agency.acme]\nhighlevel_id = \"{company}\"\ndomain = \"mg.acme.example\"\n");
+    for name in names {
+        let made = post(&format!("/highlevel/companies/{company}/locations"), json!({"name": name}));
+        text.push_str(&format!(
+            "\n[agency.acme.location.{name}]\nhighlevel_id = \"{}\"\n",
+            made["id"].as_str().unwrap()
+        ));
+    }
+    let token = post(&format!("/highlevel/companies/{company}/tokens"), json!({"level": "agency"}));
+    let secret = keyctl::key::Secret::new(token["secret"].as_str().unwrap().to_owned());
+    rig.append(&text);
+    rig.record_secret(
+        "highlevel@acme",
+        &secret,
+        &format!("kind = \"agency\"\nfingerprint = \"{}\"", secret.fingerprint()),
+    );
+    company
+}
+
+#[test]
+fn locations_are_written_one_first_and_the_rest_after_a_word() {
+    let mut rig = Rig::new();
+    let company = company(&mut rig, &["berlin", "rome"]);
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    let rotation = {
+        // A word of consent to the plan, none after the first location.
+        let mut terminal = Terminal::start(rig.world.command(&["rotate", "mailgun@acme"]));
+        terminal.until("Rotate `mailgun@acme`?");
+        terminal.line("y");
+        terminal.until("`HighLevel berlin` is written. Go on with 1 more locations?");
+        terminal.line("n");
+        assert_eq!(terminal.end().1, 9);
+        rig.status()[0].clone()
+    };
+    let states: Vec<&str> =
+        rotation["consumers"].as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["pushed", "todo"]);
+    assert_eq!(rig.rotate(&["mailgun@acme", "--resume", "--yes"], 0)["stage"], "grace");
+    let current = rig.get("mailgun@acme", "current").unwrap();
+    let state = rig.sandbox.control("GET", "/state", Value::Null)["highlevel"].to_string();
+    assert_eq!(state.matches(&current).count(), 2, "both locations have it: {company}");
+}
+
+#[test]
+fn a_location_that_lost_a_setting_stops_the_rest() {
+    let mut rig = Rig::new();
+    let company = company(&mut rig, &["berlin"]);
+    let path = format!("/highlevel/companies/{company}/settings");
+    rig.sandbox.control("PUT", &path, json!({"put_loses": ["name"]}));
+    let add =
+        ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--location", "acme/berlin"];
+    let _ = rig.run(&add).exits(0);
+    let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--yes", "--grace", "0s"]).exits(1);
+    rig.keeps_secrets(&ran);
+    let rotation = ran.data()["rotations"][0].clone();
+    assert_eq!(
+        (&rotation["stage"], &rotation["consumers"][0]["state"]),
+        (&json!("deploying"), &json!("failed"))
+    );
+    assert!(
+        rotation["trouble"].as_str().unwrap().contains("other settings of the location changed, too: /"),
+        "{rotation}"
+    );
+    assert_eq!(rig.working().len(), 2);
+}

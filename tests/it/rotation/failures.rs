@@ -307,3 +307,14 @@ fn logs_that_cannot_be_read_are_no_proof() {
     let ran = rig.run(&[&arguments[..], &["--yes"]].concat()).exits(0);
     assert_eq!(ran.data()["rotations"][0]["stage"], "done");
 }
+
+#[test]
+fn a_new_version_goes_where_the_record_leads() {
+    let rig = Rig::new();
+    let _ = rig.rotate(&["mailgun@acme", "--yes"], 0);
+    // The variable is gone; the record says by itself where its secrets are.
+    let mut command = rig.world.command(&["get", "mailgun@acme"]);
+    command.env_remove("KEYCTL_STORE");
+    let ran = crate::support::world::finish(command, "").exits(0);
+    assert_eq!(ran.stdout.trim(), rig.get("mailgun@acme", "current").unwrap());
+}
