@@ -73,7 +73,8 @@ impl Report for ListReport {
     fn human(&self, page: &mut Page) {
         let mut table = Table::new(&[
             "key", "kind", "domain", "last2", "state", "verdict", "checked", "expires", "rotation",
-        ]);
+        ])
+        .optional(&["checked", "last2", "domain", "kind"]);
         for line in &self.keys {
             let state = match line.state {
                 KeyState::Active => Cell::default(),

@@ -173,7 +173,8 @@ impl Report for WhichReport {
 
     fn human(&self, page: &mut Page) {
         let mut table =
-            Table::new(&["provider", "kind", "key", "origin", "instead of", "domain", "domain from"]);
+            Table::new(&["provider", "kind", "key", "origin", "instead of", "domain", "domain from"])
+                .optional(&["domain from", "provider"]);
         for line in &self.lines {
             let origin_tone = if line.origin == From::None { Tone::Warn } else { Tone::Plain };
             let domain_from = if line.domain.is_some() { line.domain_origin.as_str() } else { "" };

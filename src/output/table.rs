@@ -1,7 +1,7 @@
 //! What a person reads: lines and tables, laid out to a width, with tones that
 //! become colour where colour is wanted.
 
-use comfy_table::{ContentArrangement, Table as Layout, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table as Layout, TableStyle, Width};
 
 /// What a piece of text says, apart from its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,11 +62,20 @@ impl<T: Into<String>> From<T> for Cell {
 pub struct Table {
     pub headings: Vec<&'static str>,
     pub rows: Vec<Vec<Cell>>,
+    optional: Vec<&'static str>,
 }
 
 impl Table {
     pub fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self { headings: headings.to_vec(), rows: Vec::new(), optional: Vec::new() }
+    }
+
+    /// Names columns that a narrow terminal can do without, the first to go
+    /// first. JSON and `plain` have them all the same.
+    #[must_use]
+    pub fn optional(mut self, headings: &[&'static str]) -> Self {
+        self.optional = headings.to_vec();
+        self
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
@@ -156,22 +165,25 @@ impl Page {
 
     /// Adds a table.
     pub fn table(&mut self, table: &Table) {
-        let columns = table.filled_columns();
-        if columns.is_empty() {
-            return;
-        }
-        let widths = widths(table, &columns);
-        let natural = widths.iter().sum::<usize>() + GAP.len() * (columns.len() - 1);
-        if self.width.is_none_or(|width| natural <= usize::from(width)) {
-            self.straight(table, &columns, &widths);
-        } else {
-            self.arranged(table, &columns);
+        let mut columns = table.filled_columns();
+        let mut optional = table.optional.iter();
+        loop {
+            let widths = widths(table, &columns);
+            let fits = |widths: &[usize]| self.width.is_none_or(|width| total(widths) <= usize::from(width));
+            if columns.is_empty() || fits(&widths) {
+                return self.straight(table, &columns, &widths);
+            }
+            let Some(heading) = optional.next() else { return self.arranged(table, &columns) };
+            columns.retain(|n| table.headings[*n] != *heading);
         }
     }
 
     /// Everything fits: rows are padded and written. Ten thousand records are
     /// listed this way; the layout engine takes a tenth of a second for them.
     fn straight(&mut self, table: &Table, columns: &[usize], widths: &[usize]) {
+        if columns.is_empty() {
+            return;
+        }
         let heading: Vec<Cell> =
             table.headings.iter().map(|it| Cell::toned(it.to_uppercase(), Tone::Dim)).collect();
         for row in std::iter::once(&heading).chain(&table.rows) {
@@ -206,8 +218,16 @@ impl Page {
             );
         }
         let last = columns.len() - 1;
+        let words = longest_words(table, columns);
+        // Words stay whole where the terminal has room for that.
+        let whole = self.width.is_some_and(|width| total(&words) <= usize::from(width));
         for (n, column) in layout.column_iter_mut().enumerate() {
-            column.set_padding((0, if n == last { 0 } else { 2 }));
+            let padding: u16 = if n == last { 0 } else { 2 };
+            column.set_padding((0, padding));
+            if whole {
+                let least = u16::try_from(words[n]).unwrap_or(u16::MAX).saturating_add(padding);
+                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+            }
         }
         for line in layout.lines() {
             self.text.push_str(&self.unmark(&line));
@@ -259,6 +279,22 @@ fn widths(table: &Table, columns: &[usize]) -> Vec<usize> {
         .map(|n| {
             let cells = table.rows.iter().filter_map(|row| row.get(*n)).map(|cell| width_of(&cell.text));
             cells.chain([table.headings[*n].len()]).max().unwrap_or(0)
+        })
+        .collect()
+}
+
+/// Returns the width of a row with the gaps between its columns.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+}
+
+fn longest_words(table: &Table, columns: &[usize]) -> Vec<usize> {
+    let longest = |text: &str| text.split(' ').map(width_of).max().unwrap_or(0);
+    columns
+        .iter()
+        .map(|n| {
+            let cells = table.rows.iter().filter_map(|row| row.get(*n)).map(|cell| longest(&cell.text));
+            cells.chain([longest(table.headings[*n])]).max().unwrap_or(0)
         })
         .collect()
 }
@@ -318,6 +354,19 @@ mod tests {
              brevo@acme/zürich  rejected  -\n"
         );
         assert!(page(None, true).contains("\u{1b}[32mvalid\u{1b}[0m"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_what_it_can_do_without_before_words_break() {
+        let mut page = Page::new(Some(36), false);
+        page.table(&sample().optional(&["note"]));
+        assert_eq!(
+            page.finish(),
+            "KEY                VERDICT\nmailgun@acme       valid\nbrevo@acme/zürich  rejected\n"
+        );
+        let mut page = Page::new(Some(40), false);
+        page.table(&sample());
+        assert!(page.finish().contains("brevo@acme/zürich  rejected"), "words stay whole");
     }
 
     #[test]

@@ -88,7 +88,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         None => from_platform(args, context)?,
     };
     let name = &args.agency.agency;
-    let now = context.now();
+    // Whole seconds: a person reads this file.
+    let now = jiff::Timestamp::from_second(context.now().as_second())?;
     let merge = |inventory: &mut Inventory| {
         let mut lines = Vec::new();
         let agency = inventory.agencies.entry(name.clone()).or_default();

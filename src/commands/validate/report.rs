@@ -182,7 +182,8 @@ impl Report for Results {
     }
 
     fn human(&self, page: &mut Page) {
-        let mut table = Table::new(&["key", "kind", "verdict", "reason", "role", "took"]);
+        let mut table = Table::new(&["key", "kind", "verdict", "reason", "role", "took"])
+            .optional(&["took", "role", "kind"]);
         for line in &self.lines {
             table.row([
                 line.name().into(),
