@@ -201,17 +201,22 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         }
     };
     let console = Console::new(setup(&cli.global, &environment));
-    let result = Context::new(console, environment, cli.global.clone());
-    match result.map(|context| {
-        let done = cli.command.run(&context);
-        (done, context.console)
-    }) {
-        Ok((Ok(exit), _)) => exit,
-        Ok((Err(error), console)) => fail(&console, word.as_deref(), &error),
+    let context = match Context::new(console, environment, cli.global.clone()) {
+        Ok(context) => context,
         Err(error) => {
-            fail(&Console::new(bare_setup(&arguments, &Environment::default())), word.as_deref(), &error)
+            let console = Console::new(bare_setup(&arguments, &Environment::default()));
+            return fail(&console, word.as_deref(), &error);
         }
+    };
+    let exit = match cli.command.run(&context) {
+        Ok(exit) => exit,
+        Err(error) => fail(&context.console, word.as_deref(), &error),
+    };
+    // What prints no report is read by programs, which cannot act on it.
+    if !is_raw(word.as_deref()) && word.as_deref() != Some("allowlist") {
+        commands::allowlist::nag(&context);
     }
+    exit
 }
 
 fn fail(console: &Console, word: Option<&str>, error: &anyhow::Error) -> Exit {

@@ -44,5 +44,6 @@ pub mod set;
 pub mod show;
 pub mod store;
 mod switching;
+mod troubled;
 pub mod validate;
 pub mod which;

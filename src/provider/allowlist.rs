@@ -3,7 +3,7 @@
 use super::{Credential, Net, Trouble};
 
 /// One entry of an account's IP allowlist.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct AllowlistEntry {
     pub address: String,
     pub description: Option<String>,

@@ -2,6 +2,7 @@
 //! A file is one subject; `support` starts the sandbox and the program.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "these are tests")]
 
+mod allowlist;
 mod backup;
 mod basics;
 mod ci_examples;
