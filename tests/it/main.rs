@@ -23,6 +23,7 @@ mod sandbox;
 mod sandbox_mail;
 mod scale;
 mod scope;
+mod send_test;
 mod smtp_speaker;
 mod store_command;
 mod stores;
