@@ -1,11 +1,16 @@
 //! `domains --explain`: why a domain is not in the drop-down list. One check a
 //! line, each with what was found, what is expected, and how to mend it.
 
+mod check;
+mod near;
+mod report;
+mod routes;
+
 use std::net::SocketAddr;
 
-use serde::Serialize;
-use serde_json::Value;
-
+use self::check::{Check, Outcome};
+use self::report::ExplainReport;
+use self::routes::{not_shadowed, reply_route};
 use super::readers::{Found, Reader, Readers, asked};
 use super::report::rule_word;
 use super::{Args, records};
@@ -13,70 +18,8 @@ use crate::context::Context;
 use crate::dns::{Answer, Resolver};
 use crate::domain::{DnsState, RecordRole, SendingDomain, UsRule};
 use crate::exit::{Exit, Situation};
-use crate::key::text::printable;
 use crate::key::{Domain, KeyRef, ProviderId, Region, Scope};
-use crate::output::{Cell, Page, Report, Table, Tone};
-use crate::provider::{self, DomainListing, InboundRoute};
-
-/// Where HighLevel forwards replies to its Conversations: the path, and the
-/// hosts seen (HighLevel's help, "How to setup Replies in MailGun", 48000987293).
-const INBOUND_PATH: &str = "/conversations/providers/mailgun/webhook/inbound";
-const INBOUND_HOSTS: [&str; 2] = ["services.leadconnectorhq.com", "services.msgsndr.com"];
-const INBOUND_URL: &str =
-    "https://services.leadconnectorhq.com/conversations/providers/mailgun/webhook/inbound";
-
-/// As much of a value is shown in the table; JSON has it whole.
-const FOUND_LIMIT: usize = 60;
-
-/// What a check came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Outcome {
-    Pass,
-    Fail,
-    NotCheckable,
-}
-
-/// One check.
-#[derive(Debug, Clone, Serialize)]
-struct Check {
-    id: String,
-    result: Outcome,
-    found: Option<String>,
-    expected: Option<String>,
-    fix: Option<String>,
-    /// Decides whether the domain is in the list.
-    #[serde(skip)]
-    decides: bool,
-}
-
-impl Check {
-    fn new(id: &str, result: Outcome, found: impl Into<String>) -> Self {
-        let found = Some(found.into()).filter(|it| !it.is_empty());
-        Self { id: id.to_owned(), result, found, expected: None, fix: None, decides: false }
-    }
-
-    fn of(
-        id: &str,
-        good: bool,
-        found: impl Into<String>,
-        expected: &str,
-        fix: impl FnOnce() -> String,
-    ) -> Self {
-        let outcome = if good { Outcome::Pass } else { Outcome::Fail };
-        let fix = if good { None } else { Some(fix()) };
-        Self { expected: Some(expected.to_owned()), fix, ..Self::new(id, outcome, found) }
-    }
-
-    fn unknown(id: &str, why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { fix: Some(fix.into()), ..Self::new(id, Outcome::NotCheckable, why) }
-    }
-
-    fn deciding(mut self) -> Self {
-        self.decides = true;
-        self
-    }
-}
+use crate::provider::{self, DomainListing};
 
 /// Explains one domain.
 ///
@@ -219,10 +162,7 @@ impl Subject<'_> {
     }
 
     fn add_or_near(&self) -> String {
-        let near = self.listing.domains.iter().find(|it| {
-            let (a, b) = (it.name.as_str(), self.domain.as_str());
-            a.ends_with(&format!(".{b}")) || b.ends_with(&format!(".{a}")) || distance(a, b) <= 2
-        });
+        let near = self.listing.domains.iter().find(|it| near::is_near(&it.name, self.domain));
         match near {
             Some(near) => format!("the account has {}: is that the one?", near.name),
             None => {
@@ -377,59 +317,6 @@ fn record_check(id: &str, record: &crate::domain::DnsRecord, resolver: Option<&R
     check
 }
 
-/// Returns whether a route hands replies to HighLevel.
-fn to_highlevel(route: &InboundRoute) -> Option<bool> {
-    let action = route.actions.iter().find(|it| it.contains(INBOUND_PATH))?;
-    Some(INBOUND_HOSTS.iter().any(|host| action.contains(&format!("//{host}/"))))
-}
-
-fn shown(route: &InboundRoute) -> String {
-    format!("{} → {} (priority {})", route.expression, route.actions.join(", "), route.priority)
-}
-
-fn reply_route(matching: Option<&InboundRoute>) -> Check {
-    let create = || {
-        format!(
-            "replies do not reach HighLevel's Conversations: save key and domain in HighLevel again, or create the route \
-             catch_all() → forward(\"{INBOUND_URL}\") with priority 99 in Mailgun under Receiving › Routes"
-        )
-    };
-    let expected = "a route that forwards to HighLevel";
-    match matching {
-        None => Check::of("inbound-route", false, "no route takes mail for the domain", expected, create),
-        Some(route) => match to_highlevel(route) {
-            Some(true) => Check::of("inbound-route", true, shown(route), expected, String::new),
-            Some(false) => Check {
-                fix: Some("the path is HighLevel's, the host is not one that is known: check that it is your white label's".to_owned()),
-                ..Check::of("inbound-route", true, shown(route), expected, String::new)
-            },
-            None => Check::of("inbound-route", false, shown(route), expected, create),
-        },
-    }
-}
-
-/// The route that takes the mail must be HighLevel's own; one of lower
-/// priority number that stops, or takes everything, comes before it.
-fn not_shadowed(matching: Option<&InboundRoute>, routes: &[InboundRoute]) -> Check {
-    let expected = "nothing before HighLevel's route";
-    let Some(own) = routes.iter().filter(|it| to_highlevel(it).is_some()).min_by_key(|it| it.priority) else {
-        return Check::unknown("route-not-shadowed", "there is no route to HighLevel", "see inbound-route");
-    };
-    let before = matching.filter(|it| it.id != own.id && it.priority < own.priority);
-    let before = before.or_else(|| {
-        routes.iter().find(|it| {
-            it.priority < own.priority
-                && it.id != own.id
-                && (it.expression.trim() == "catch_all()"
-                    || it.actions.iter().any(|action| action.trim() == "stop()"))
-        })
-    });
-    let found = before.map_or_else(|| shown(own), shown);
-    Check::of("route-not-shadowed", before.is_none(), found, expected, || {
-        format!("give that route a larger priority number than {}, or remove it", own.priority)
-    })
-}
-
 fn unique(inventory: &crate::inventory::Inventory, domain: &Domain) -> Check {
     let users: Vec<String> = inventory
         .scopes()
@@ -471,75 +358,4 @@ fn level(inventory: &crate::inventory::Inventory, scope: Option<&Scope>, reader:
     Check::of("level", false, text, "the key that was asked", || {
         format!("`{}` is not the one in effect at {scope}: `keyctl which {scope}`", reader.name())
     })
-}
-
-/// Returns how many single-letter changes lie between two names, up to 3.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<u8>, Vec<u8>) = (a.bytes().collect(), b.bytes().collect());
-    if a.len().abs_diff(b.len()) > 2 {
-        return 3;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-struct ExplainReport {
-    domain: Domain,
-    /// `None`: it could not be told.
-    selectable: Option<bool>,
-    checks: Vec<Check>,
-}
-
-impl Report for ExplainReport {
-    fn command(&self) -> &'static str {
-        "domains"
-    }
-
-    fn data(&self) -> Value {
-        serde_json::json!({ "domain": self.domain, "selectable": self.selectable, "checks": self.checks })
-    }
-
-    fn rows(&self) -> Option<&'static str> {
-        Some("checks")
-    }
-
-    fn human(&self, page: &mut Page) {
-        let (tone, words) = match self.selectable {
-            Some(true) => (Tone::Good, "can be chosen"),
-            Some(false) => (Tone::Bad, "cannot be chosen"),
-            None => (Tone::Warn, "could not be told"),
-        };
-        page.pieces(&[(Tone::Strong, self.domain.as_str()), (Tone::Plain, "  "), (tone, words)]);
-        let mut table = Table::new(&["check", "result", "found"]);
-        for check in &self.checks {
-            let (word, tone) = match check.result {
-                Outcome::Pass => ("pass", Tone::Good),
-                Outcome::Fail => ("fail", Tone::Bad),
-                Outcome::NotCheckable => ("not checkable", Tone::Warn),
-            };
-            table.row([
-                check.id.as_str().into(),
-                Cell::toned(word, tone),
-                printable(check.found.as_deref().unwrap_or_default(), FOUND_LIMIT).into(),
-            ]);
-        }
-        page.table(&table);
-        let fixes: Vec<_> = self.checks.iter().filter_map(|it| Some((&it.id, it.fix.as_ref()?))).collect();
-        if !fixes.is_empty() {
-            page.blank();
-            page.line(Tone::Strong, "What to do");
-            for (id, fix) in fixes {
-                page.paragraph(Tone::Plain, 2, &format!("{id}: {fix}"));
-            }
-        }
-    }
 }
