@@ -237,12 +237,14 @@ impl Handed<'_> {
         self.record.region.or(assumed)
     }
 
-    /// Reads the secret and returns the key as variables.
-    ///
-    /// # Errors
-    /// Exit 7 or 8 when the secret cannot be had, exit 2 for an unusable
-    /// override of an origin.
-    pub fn variables(&self, context: &Context, inventory: &Inventory) -> anyhow::Result<Vec<Variable>> {
+    /// Reads the secret and returns the key as variables; `overrides` are the
+    /// variables that may lead elsewhere than to the vendor.
+    fn variables(
+        &self,
+        context: &Context,
+        inventory: &Inventory,
+        overrides: &mut Vec<&'static str>,
+    ) -> anyhow::Result<Vec<Variable>> {
         let secret = context.need_secret(inventory, self.key, self.record, Slot::Current)?;
         let domain = self.domain(inventory);
         let credential = Credential::of(self.record, &secret);
@@ -253,11 +255,11 @@ impl Handed<'_> {
                 Handout::Plain(text) => Value::Plain(text),
                 Handout::Secret(secret) => Value::Secret(secret),
                 Handout::Origin(host) => {
-                    context.say_overrides(std::iter::once(host.variable));
+                    overrides.push(host.variable);
                     Value::Plain(context.origin(host)?)
                 }
                 Handout::RelayHost(relay) => {
-                    context.say_overrides(std::iter::once(relay.variable));
+                    overrides.push(relay.variable);
                     Value::Plain(context.relay(relay)?.0)
                 }
                 Handout::RelayPort(relay) => Value::Plain(context.relay(relay)?.1.to_string()),
@@ -268,19 +270,22 @@ impl Handed<'_> {
     }
 }
 
-/// Returns the variables of several keys.
+/// Reads the secrets and returns the keys as variables.
 ///
 /// # Errors
-/// As [`Handed::variables`].
+/// Exit 7 or 8 when a secret cannot be had, exit 2 for an unusable override of
+/// an origin.
 pub fn variables(
     context: &Context,
     inventory: &Inventory,
     handed: &[Handed<'_>],
 ) -> anyhow::Result<Vec<Variable>> {
     let mut all = Vec::new();
+    let mut overrides = Vec::new();
     for one in handed {
-        all.extend(one.variables(context, inventory)?);
+        all.extend(one.variables(context, inventory, &mut overrides)?);
     }
+    context.say_overrides(overrides.into_iter());
     Ok(all)
 }
 

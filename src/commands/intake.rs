@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::text::printable;
 use crate::key::{Kind, ProviderId, Secret};
-use crate::provider::{self, Candidate, Refusal};
+use crate::provider::{self, Candidate, Provider, Recognition, Refusal};
 
 /// More than any key has; a whole file given by mistake is refused.
 const LONGEST: u64 = 16 * 1024;
@@ -44,15 +44,16 @@ impl Taken {
     /// Exit 2: what it is, and what is wanted.
     pub fn fits(&self, provider: ProviderId, kind: Option<Kind>) -> Result<(), Situation> {
         let vendor = provider::provider(provider);
-        // A person may choose a password that looks like anything, but hardly like a key.
+        let text = self.secret.expose();
         let refused = self.others_key(provider).or_else(|| match kind {
-            Some(kind) if vendor.chosen_by_person(kind) => vendor.fits(kind, self.secret.expose()).err(),
-            Some(kind) => self.refused.clone().or_else(|| vendor.fits(kind, self.secret.expose()).err()),
+            // A person may choose a password that looks like anything.
+            Some(kind) if vendor.chosen_by_person(kind) => vendor.fits(kind, text).err(),
+            Some(kind) => vendor.fits(kind, text).err().map(|own| self.named(vendor, own)),
             None if self.candidates.iter().any(|(it, _)| *it == provider) => None,
-            None => Some(self.refused.clone().unwrap_or_else(|| Refusal {
-                what: format!("no {provider} key"),
-                wanted: format!("a {provider} key"),
-            })),
+            None => {
+                let (what, wanted) = (format!("no {provider} key"), format!("a {provider} key"));
+                Some(self.named(vendor, Refusal { what, wanted }))
+            }
         });
         match refused {
             None => Ok(()),
@@ -68,6 +69,15 @@ impl Taken {
             what: format!("a {other} key of kind {}", candidate.kind),
             wanted: format!("a {provider} key; keep this one as `{other}@…`"),
         })
+    }
+
+    /// Names what the text is, where that is known, and what is wanted here.
+    fn named(&self, vendor: &dyn Provider, refusal: Refusal) -> Refusal {
+        match (vendor.recognise(self.secret.expose()), &self.refused) {
+            (Recognition::Refused(own), _) => own,
+            (_, Some(known)) => Refusal { what: known.what.clone(), ..refusal },
+            (_, None) => refusal,
+        }
     }
 
     /// Returns the kinds the text may be at a provider.

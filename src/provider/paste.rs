@@ -154,6 +154,32 @@ fn quoted(text: &str) -> Option<&str> {
     })
 }
 
+/// How keys of other vendors begin (the vendors' documentation, gitleaks'
+/// rules): they are no use here, and worth a rotation if they came by mistake.
+const FOREIGN: [(&str, &str); 13] = [
+    ("SG.", "a SendGrid key"),
+    ("AKIA", "an AWS access key id"),
+    ("ASIA", "an AWS access key id"),
+    ("AIza", "a Google API key"),
+    ("sk_live_", "a Stripe secret key"),
+    ("sk_test_", "a Stripe secret key"),
+    ("sk-", "a key of an AI vendor"),
+    ("re_", "a Resend key"),
+    ("md-", "a Mandrill key"),
+    ("ghp_", "a GitHub token"),
+    ("github_pat_", "a GitHub token"),
+    ("glpat-", "a GitLab token"),
+    ("xoxb-", "a Slack token"),
+];
+
+/// Shorter texts are words that happen to begin so.
+const FOREIGN_LENGTH: usize = 20;
+
+fn foreign(text: &str) -> Option<&'static str> {
+    let whole = text.len() >= FOREIGN_LENGTH && !text.contains(char::is_whitespace);
+    FOREIGN.iter().find(|(prefix, _)| whole && text.starts_with(prefix)).map(|(_, name)| *name)
+}
+
 fn refuse(text: &str, basic: bool) -> Option<Refusal> {
     let refusal =
         |what: &str, wanted: &str| Some(Refusal { what: what.to_owned(), wanted: wanted.to_owned() });
@@ -169,6 +195,9 @@ fn refuse(text: &str, basic: bool) -> Option<Refusal> {
     }
     if text.starts_with("-----BEGIN") {
         return refusal("a PEM block", KEY);
+    }
+    if let Some(name) = foreign(text) {
+        return refusal(name, "a key of Mailgun, Brevo, Klaviyo or HighLevel");
     }
     let variable = text.strip_prefix('$').map(|it| it.trim_matches(['{', '}']));
     let is_name = |it: &str| {
@@ -247,6 +276,7 @@ mod tests {
             ("MAILGUN_API_KEY".to_owned(), "variable"),
             ("  \n".to_owned(), "empty"),
             ("********-a7".to_owned(), "masked"),
+            (["S", "G.", &"aB3".repeat(8)].concat(), "SendGrid"),
         ] {
             let refused = identify(&text).refused.unwrap_or_else(|| panic!("{text}"));
             assert!(refused.what.contains(part), "{text}: {}", refused.what);

@@ -153,6 +153,7 @@ fn a_text_that_is_no_such_key_is_refused_offline() {
     let before = scene.world.files();
     let public = ["pub", "key-", &"0a".repeat(16)].concat();
     let brevo = ["xkey", "sib-", &"0a".repeat(32), "-", &"aB3".repeat(5), "x"].concat();
+    let sendgrid = ["S", "G.", &"aB3".repeat(9)].concat();
     use base64::Engine as _;
     let token = base64::engine::general_purpose::STANDARD.encode(format!("api:{key}"));
     for (text, what) in [
@@ -162,6 +163,7 @@ fn a_text_that_is_no_such_key_is_refused_offline() {
         (&key[..40], "missing"),
         ("$MAILGUN_API_KEY", "variable"),
         ("https://api.mailgun.net", "URL"),
+        (sendgrid.as_str(), "SendGrid"),
         ("hello", "no mailgun key"),
         ("\n", "empty"),
     ] {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::keep::{Scene, stored};
 use super::support::World;
+use super::support::session::{Keyring, inside, lock, secret_tool_lookup};
 use super::support::terminal::Terminal;
 
 fn made_up(n: u8) -> String {
@@ -288,4 +289,36 @@ fn without_an_api_a_person_deletes_and_the_key_proves_it() {
     scene.sandbox.control("PUT", &path, json!({"state": "deleted"}));
     let data = scene.world.data(&["remove", "brevo@acme", "--revoke", "--done"], 0);
     assert_eq!(data["how"], "console");
+}
+
+#[test]
+fn the_keyring_of_the_desktop_holds_the_key_and_lets_it_go() {
+    inside("records::the_keyring_of_the_desktop_holds_the_key_and_lets_it_go", Keyring::Unlocked, || {
+        let mut world = World::bare().with("KEYCTL_NO_INPUT", "1");
+        for name in ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"] {
+            world.set(name, &std::env::var(name).unwrap());
+        }
+        let add = |secret: &str, more: &[&str]| {
+            let arguments = ["add", "mailgun@acme", "--stdin", "--no-validate", "--kind", "account"];
+            world.run_with(&[&arguments, more].concat(), secret).exits(0)
+        };
+        let item = || {
+            let item = world.data(&["show", "mailgun@acme"], 0)["key"]["item"].clone();
+            item.as_str().unwrap().to_owned()
+        };
+        let ran = add(&made_up(1), &[]);
+        assert!(ran.stderr.contains("will be kept in the keyring store"), "{}", ran.stderr);
+        let first = item();
+        assert_eq!(secret_tool_lookup(&first).as_deref(), Some(made_up(1).as_str()));
+        let _ = add(&made_up(2), &["--replace"]);
+        assert_ne!(item(), first);
+        assert_eq!(secret_tool_lookup(&first), None, "the secret before is gone");
+        assert_eq!(world.run(&["get", "mailgun@acme"]).exits(0).stdout.trim_end(), made_up(2));
+        // A locked keyring is found before the key is asked for, and changes nothing.
+        lock();
+        let before = world.files();
+        let _ = world.run_with(&["add", "brevo@acme", "--stdin"], "x").exits(7);
+        let _ = world.run(&["get", "mailgun@acme"]).exits(7);
+        world.unchanged_since(&before);
+    });
 }

@@ -147,14 +147,16 @@ impl<'a> New<'a> {
             permissions.clone_from(&like.permissions);
         }
         let named = |it: &String| it != "read-only" && it != "full";
-        let expires = args.expires_in.map(|span| Expiry::At(span.after(context.now())));
+        // Whole seconds: nobody knows it better.
+        let now = Span::seconds(0).after(context.now());
+        let expires = args.expires_in.map(|span| Expiry::At(span.after(now)));
         let mut described = Described {
             kind: Some(kind),
             region: args.region.or(like.as_ref().and_then(|it| it.region)),
             domain: domain.filter(|_| bound || args.domain.is_some()),
             login: args.login.clone(),
             note: args.note.clone(),
-            created: Some(context.now()),
+            created: Some(now),
             expires,
             permissions: permissions.iter().filter(|it| named(it)).cloned().collect(),
             consumers: args.consumer.clone(),
