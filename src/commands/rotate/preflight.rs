@@ -222,12 +222,14 @@ fn judged(key: &KeyRef, judgement: Option<&Judgement>, warnings: &mut Vec<String
 fn side(key: &KeyRef, record: &Record, secret: Option<&Secret>, judgement: Option<&Judgement>) -> Side {
     let provider = provider::provider(key.provider);
     let facts = judgement.map(|it| &it.facts);
-    let embedded = secret.and_then(|it| provider.embedded_id(it));
+    // What the secret itself says is believed first: an id that belongs to
+    // another key would have that one deleted.
+    let embedded = secret.and_then(|it| provider.embedded_id(it)).filter(|_| record.kind != Kind::Private);
     let told = facts.and_then(|it| it.remote_id.clone());
     Side {
         fingerprint: record.fingerprint.clone(),
         last2: record.last2.clone(),
-        remote_id: record.remote_id.clone().or(told).or(embedded.filter(|_| record.kind != Kind::Private)),
+        remote_id: embedded.or(told).or_else(|| record.remote_id.clone()),
         login: record.login.clone(),
         state: Some(if secret.is_some() { Liveness::Live } else { Liveness::Lost }),
         name: record.remote_name.clone(),

@@ -190,10 +190,9 @@ fn kills_now(context: &Context, plan: &Plan) -> bool {
 pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     if !all {
-        let ids = if let [Selected::Scope(_)] = what {
-            of_scope(context, what)?
-        } else {
-            vec![chosen(context, what)?]
+        let ids = match what {
+            [] | [Selected::Key(_)] => vec![chosen(context, what)?],
+            _ => meant(context, what)?,
         };
         let mut ended = Vec::new();
         for id in ids {
@@ -221,7 +220,7 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
     Ok(Exit::merge(codes.into_iter().chain([exit])))
 }
 
-fn of_scope(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
+fn meant(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
     let inventory = context.inventory()?;
     let ids: Vec<RotationId> = super::report::of(inventory, what).map(|it| it.id.clone()).collect();
     if ids.is_empty() { Err(none().into()) } else { Ok(ids) }

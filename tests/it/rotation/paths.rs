@@ -165,3 +165,62 @@ fn what_policy_says_is_due_is_listed_and_begun() {
     assert_eq!(rig.rotate(&["--due", "--start", "--yes"], 0)["stage"], "grace");
     assert_eq!(rig.world.data(&["rotate", "--due"], 0)["due"], json!([]));
 }
+
+#[test]
+fn a_key_from_before_keys_had_ids_is_found_by_what_mailgun_tells() {
+    let mut rig = Rig::on(crate::support::sandbox::Sandbox::start());
+    let key = rig.sandbox.mailgun_key_with(&rig.account, json!({"role": "admin", "legacy": true}));
+    let secret = keyctl::key::Secret::new(key.secret.clone());
+    rig.record_secret(
+        "mailgun@acme",
+        &secret,
+        &format!("kind = \"account\"\nfingerprint = \"{}\"", secret.fingerprint()),
+    );
+    rig.started_with.insert("mailgun@acme".to_owned(), key);
+    assert_eq!(rig.rotate(&["mailgun@acme", "--yes", "--grace", "0s"], 0)["stage"], "done");
+    rig.is_done("mailgun@acme", "a legacy key");
+}
+
+#[test]
+fn an_outdated_id_in_the_record_does_not_cost_another_key() {
+    let mut rig = Rig::new();
+    let other = rig.sandbox.mailgun_key(&rig.account, "admin");
+    rig.record("mailgun:other@acme", &other, "kind = \"account\"");
+    let text = rig.world.inventory();
+    let stale = text.replacen(&rig.started_with["mailgun@acme"].id, &other.id, 1);
+    rig.world.write_inventory(&stale);
+    assert_eq!(rig.rotate(&["mailgun@acme", "--yes", "--grace", "0s"], 0)["stage"], "done");
+    rig.is_done("mailgun@acme", "with an outdated id");
+    assert!(rig.working().contains(&other.id), "another key was deleted");
+}
+
+#[test]
+fn a_key_that_expires_is_replaced_by_one_that_lives_as_long() {
+    let mut rig = Rig::on(crate::support::sandbox::Sandbox::start());
+    let day = 86_400;
+    let key = rig.sandbox.mailgun_key_with(
+        &rig.account,
+        json!({"role": "admin", "expires_in": 5 * day, "age_seconds": 25 * day}),
+    );
+    rig.record("mailgun@acme", &key, "kind = \"account\"");
+    assert_eq!(rig.world.data(&["rotate", "--due"], 0)["due"], json!([]), "nothing is recorded yet");
+    assert_eq!(rig.rotate(&["mailgun@acme", "--yes"], 0)["stage"], "grace");
+    let expires = rig.world.data(&["show", "mailgun@acme"], 0)["key"]["expires"].as_str().unwrap().to_owned();
+    let left = expires.parse::<jiff::Timestamp>().unwrap().as_second() - jiff::Timestamp::now().as_second();
+    assert!((left - 30 * day).abs() < 60, "{expires}");
+}
+
+#[test]
+fn several_rotations_are_taken_up_together() {
+    let mut rig = Rig::new();
+    let key = rig.sandbox.mailgun_sending_key(&rig.account, DOMAIN);
+    rig.record("mailgun:send@acme", &key, &format!("kind = \"sending\"\ndomain = \"{DOMAIN}\""));
+    let _ = rig.world.data(&["rotate", "mailgun@acme", "mailgun:send@acme", "--yes"], 0);
+    let _ = rig.run(&["rotate", "--resume"]).exits(2);
+    rig.after(PAST_GRACE);
+    let done = rig.world.data(&["rotate", "--resume", "--all"], 0);
+    let stages: Vec<&Value> = done["rotations"].as_array().unwrap().iter().map(|it| &it["stage"]).collect();
+    assert_eq!(stages, ["done", "done"]);
+    rig.is_done("mailgun@acme", "all");
+    rig.is_done("mailgun:send@acme", "all");
+}
