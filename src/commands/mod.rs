@@ -2,6 +2,7 @@
 //! its `Report`. What several verbs share of one subject stands in a module
 //! of that subject here, never in a drawer.
 
+mod accounts;
 pub mod add;
 pub mod allowlist;
 pub mod audit;

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::clock::Span;
 use crate::key::kind::fixed_words;
 use crate::key::resolve::{self, Effective};
 use crate::key::{Domain, KeyRef, Name, ProviderId, Record, Scope};
@@ -200,6 +201,15 @@ impl Inventory {
         scope.levels().find_map(|level| {
             let domain = self.place(&level)?.domain.clone()?;
             Some((domain, level))
+        })
+    }
+
+    /// Returns how often keys of a scope should be rotated, and the level that
+    /// says so: the location's word, else its agency's.
+    pub fn rotation_policy(&self, scope: &Scope) -> Option<(Span, Scope)> {
+        scope.levels().find_map(|level| {
+            let every = self.place(&level)?.rotate_every.as_ref()?.parse().ok()?;
+            Some((every, level))
         })
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "these are tests")]
 
 mod allowlist;
+mod audit;
 mod backup;
 mod basics;
 mod ci_examples;

@@ -138,7 +138,7 @@ fn metrics_pass_promtool() {
 #[test]
 fn github_gets_annotations_and_a_summary() {
     let mut scene = mixed();
-    let summary = scene.world.path("summary.md");
+    let summary = scene.world.path("summary");
     std::fs::write(&summary, "before\n").unwrap();
     scene.world.set("GITHUB_STEP_SUMMARY", &summary.to_string_lossy());
     let workspace = scene.world.path("home");

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach, Selected};
-use crate::key::{KeyRef, Record, Scope};
+use crate::key::{KeyRef, Record};
 use crate::output::{Page, Report, Table};
 
 /// A key that expires within this time is due.
@@ -48,7 +48,9 @@ pub fn run(context: &Context, what: &[Selected], begin: bool, options: &Options)
         }
         match judge(inventory, &key, record, context.now()) {
             Some(found) => due.push(found),
-            None if record.created.is_none() && policy(inventory, &key.scope).is_some() => unknown += 1,
+            None if record.created.is_none() && inventory.rotation_policy(&key.scope).is_some() => {
+                unknown += 1
+            }
             None => {}
         }
     }
@@ -69,12 +71,6 @@ pub fn run(context: &Context, what: &[Selected], begin: bool, options: &Options)
     Ok(exit)
 }
 
-/// Returns how often keys of a scope should be rotated: the location's word,
-/// else its agency's.
-fn policy(inventory: &Inventory, scope: &Scope) -> Option<Span> {
-    scope.levels().find_map(|level| inventory.place(&level)?.rotate_every.as_ref()?.parse().ok())
-}
-
 fn judge(inventory: &Inventory, key: &KeyRef, record: &Record, now: jiff::Timestamp) -> Option<Due> {
     let found = |reason, since: jiff::Timestamp, detail| Due {
         key: key.clone(),
@@ -90,7 +86,7 @@ fn judge(inventory: &Inventory, key: &KeyRef, record: &Record, now: jiff::Timest
         let since = jiff::Timestamp::from_second(end.as_second() - SOON.seconds).unwrap_or(end);
         return Some(found("expires", since, detail));
     }
-    let every = policy(inventory, &key.scope)?;
+    let (every, _) = inventory.rotation_policy(&key.scope)?;
     let since = every.after(record.created?);
     (since <= now).then(|| {
         let age = spoken(now.as_second() - record.created.map_or(0, |it| it.as_second()));

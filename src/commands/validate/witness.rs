@@ -5,24 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::probes::{Answers, Batch, Probe};
+use crate::commands::accounts::{Mark, bound, marks, marks_of};
 use crate::inventory::Inventory;
-use crate::key::{Domain, KeyRef, KeyState, Kind, ProviderId, Record};
+use crate::key::{KeyRef, KeyState, Kind, ProviderId, Record};
 use crate::provider::{self, Family, Net};
 use crate::state::Evidence;
 
 /// How many keys are asked besides, to testify for one.
 const WITNESSES: usize = 2;
-
-/// Something that tells an account from others.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Mark {
-    /// The provider's stable account id.
-    Account(String),
-    /// A key of it.
-    Key(String),
-    /// A domain of it.
-    Domain(String),
-}
 
 /// The accepted answers, by the marks of their accounts.
 pub struct Accounts {
@@ -63,37 +53,6 @@ impl Accounts {
         });
         found.into_iter().next()
     }
-}
-
-/// The domain that a sending key or an SMTP login belongs to, and with it the
-/// account.
-fn bound(record: &Record) -> Option<&str> {
-    let bound = matches!(record.kind, Kind::Sending | Kind::Smtp);
-    record.domain.as_ref().filter(|_| bound).map(Domain::as_str)
-}
-
-fn marks<'a>(
-    account: Option<&str>,
-    keys: impl Iterator<Item = &'a str>,
-    domains: impl Iterator<Item = &'a str>,
-) -> Vec<Mark> {
-    match account {
-        // Where there is an account id, nothing else tells accounts apart.
-        Some(id) => vec![Mark::Account(id.to_owned())],
-        None => keys
-            .map(|it| Mark::Key(it.to_ascii_lowercase()))
-            .chain(domains.map(|it| Mark::Domain(it.to_owned())))
-            .collect(),
-    }
-}
-
-/// Returns what is known of the account a record belongs to: from its last
-/// success, and from the record.
-fn marks_of(record: &Record, known: Option<&Evidence>) -> Vec<Mark> {
-    let account = known.and_then(|it| it.account_id.as_deref()).or(record.account_id.as_deref());
-    let keys = known.iter().flat_map(|it| &it.key_ids).chain(&record.remote_id).map(String::as_str);
-    let domains = known.iter().flat_map(|it| &it.domains).map(String::as_str).chain(bound(record));
-    marks(account, keys, domains)
 }
 
 /// Returns the keys that are asked besides the selected ones: for each key
