@@ -182,11 +182,16 @@ fn read(context: &Context, source: &Source) -> anyhow::Result<Secret> {
                 .map_err(|error| Situation::usage(format!("cannot read `{}`: {error}", path.display())))?;
             bounded(file, source)
         }
-        Source::Prompt(text) => context.console.ask_secret(text).ok_or_else(|| {
-            Situation::human("a person is needed to paste the key")
+        Source::Prompt(text) => match context.console.prompt_secret(text) {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(Situation::human("a person is needed to paste the key")
                 .hint("give it by `--stdin`, `--from-env VAR` or `--from-file PATH`")
-                .into()
-        }),
+                .into()),
+            Err(_) => {
+                Err(Situation::new(Exit::Interrupted, "interrupted", "interrupted; nothing was changed")
+                    .into())
+            }
+        },
     }
 }
 

@@ -189,11 +189,23 @@ impl Console {
     /// Asks for a secret on the terminal; nothing but stars is shown. `None`
     /// when nobody can be asked.
     pub fn ask_secret(&self, prompt: &str) -> Option<Secret> {
+        self.prompt_secret(prompt).ok().flatten()
+    }
+
+    /// Like [`Self::ask_secret`], for who has to tell Ctrl-C from nobody.
+    ///
+    /// # Errors
+    /// `Interrupted` when the person pressed Ctrl-C.
+    pub fn prompt_secret(&self, prompt: &str) -> std::io::Result<Option<Secret>> {
         if self.setup.no_input {
-            return None;
+            return Ok(None);
         }
         let config = rpassword::ConfigBuilder::new().password_feedback_mask('*').build();
-        rpassword::prompt_password_with_config(format!("{prompt}: "), config).ok().map(Secret::new)
+        match rpassword::prompt_password_with_config(format!("{prompt}: "), config) {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Starts a progress bar on stderr; invisible without a terminal or with `--quiet`.

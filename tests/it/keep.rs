@@ -258,6 +258,23 @@ fn a_key_is_not_lost_when_nothing_can_be_proven() {
 }
 
 #[test]
+fn a_limited_key_is_kept_and_its_limit_told() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    sandbox.domain(&account, "eu", "mg.acme.example", "active");
+    let mut world = World::new().with("KEYCTL_NO_INPUT", "1");
+    world.join(&sandbox.env());
+    let scene = Scene { world, sandbox, account };
+    let key = scene.key("developer").secret;
+    let data = scene.add("mailgun@acme/berlin", &key, &["--expires", "never"], 0);
+    assert_eq!((&data["saved"], &data["verdict"]), (&json!(true), &json!("limited")));
+    assert_eq!(data["reason"], "no-verified-us-domain", "{data}");
+    // Where no platform asks for a US domain, it is none.
+    let data = scene.add("mailgun@beta", &key, &[], 0);
+    assert_eq!((&data["verdict"], &data["same_secret"]), (&json!("valid"), &json!(["mailgun@acme/berlin"])));
+}
+
+#[test]
 fn without_validation_nobody_is_asked() {
     let scene = Scene::new();
     let data =
@@ -348,6 +365,14 @@ fn a_person_is_asked_on_a_terminal() {
         assert_eq!(code, 3, "{shown}");
         let _ = scene.world.run(&["show", "mailgun:x@acme"]).exits(if saved { 0 } else { 8 });
     }
+    // Ctrl-C at the prompt.
+    let before = scene.world.files();
+    let mut terminal = Terminal::start(scene.world.command(&["add", "mailgun:c@acme"]));
+    terminal.until("(it is not shown): ");
+    terminal.interrupt();
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 130, "{shown}");
+    scene.world.unchanged_since(&before);
     // A kind that cannot be told.
     let sending = scene.sandbox.mailgun_sending_key(&scene.account, "mg.acme.example").secret;
     let mut terminal = Terminal::start(scene.world.command(&[

@@ -26,12 +26,21 @@ impl Terminal {
         self.session.send_line(text).unwrap();
     }
 
+    /// Presses Ctrl-C.
+    pub fn interrupt(&mut self) {
+        self.session.send_control('c').unwrap();
+    }
+
     /// Returns what came until the end, and the exit code.
     #[track_caller]
     pub fn end(mut self) -> (String, i32) {
         let shown = self.session.exp_eof().unwrap();
         // The status' type is not public: `Exited(Pid(1), 0)`.
         let status = format!("{:?}", self.session.process().wait().unwrap());
+        // Pressed before the prompt took the keys for itself; a shell says 130.
+        if status.contains("SIGINT") {
+            return (shown, 130);
+        }
         let code = status.strip_prefix("Exited(").and_then(|it| it.trim_end_matches(')').rsplit(' ').next());
         let code = code.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{status}: {shown}"));
         (shown, code)
