@@ -47,7 +47,10 @@ impl Plan {
     pub fn steps(&self) -> Vec<String> {
         let mut steps = Vec::new();
         steps.push(match &self.maker {
-            Maker::Api(key) => format!("make a new {} key by API, with `{key}`", self.record.kind),
+            Maker::Api(key) => {
+                let role = self.old.role.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
+                format!("make a new {} key{role} by API, with `{key}`", self.record.kind)
+            }
             Maker::Person => {
                 format!("a person makes a new {} key in the console, and pastes it here", self.record.kind)
             }
@@ -75,9 +78,10 @@ impl Plan {
     fn last_step(&self) -> String {
         let id = self.old.login.as_deref().filter(|_| self.record.kind == crate::key::Kind::Smtp);
         let id = id.or(self.old.remote_id.as_deref()).map(|it| format!(" ({it})")).unwrap_or_default();
-        let how = match &self.using {
-            Some(_) => "delete or switch off the old key by API",
-            None => "a person deletes the old key in the console",
+        let how = match (&self.maker, &self.using) {
+            (Maker::Api(_), _) => "delete the old key by API",
+            (Maker::Person, Some(_)) => "switch the old key off by API",
+            (Maker::Person, None) => "a person deletes the old key in the console",
         };
         if self.kill_now {
             format!("no grace: {how}{id} at once, and prove it dead")

@@ -114,7 +114,7 @@ fn the_plan_changes_nothing_and_says_everything() {
     assert!(rig.files() == before, "something was written");
     assert_eq!(rig.keys().len(), 1);
     let shown = rig.run(&["rotate", "mailgun@acme", "--plan"]).exits(0).stdout;
-    assert!(shown.contains("1. make a new account key by API"), "{shown}");
+    assert!(shown.contains("1. make a new account key (admin) by API"), "{shown}");
 }
 
 #[test]
