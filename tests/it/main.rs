@@ -23,6 +23,7 @@ mod rotation;
 mod sandbox;
 mod sandbox_mail;
 mod scale;
+mod schemas;
 mod scope;
 mod send_test;
 mod smtp_speaker;

@@ -4,6 +4,7 @@
 pub mod sandbox;
 #[allow(dead_code, reason = "each subject uses some of it")]
 pub mod scene;
+pub mod schemas;
 pub mod server;
 pub mod session;
 #[allow(dead_code, reason = "each subject uses some of it")]

@@ -24,11 +24,13 @@ impl Ran {
         self
     }
 
-    /// Returns stdout as JSON.
+    /// Returns stdout as JSON, held against the schema of its command.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}: stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr))
+        let document = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr));
+        super::schemas::check(&document);
+        document
     }
 
     /// Returns the `data` of the JSON on stdout.
