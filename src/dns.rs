@@ -1,101 +1,171 @@
-//! The only asker of DNS: TXT, MX and CNAME by the system's resolver or the
-//! one that `KEYCTL_DNS` names. "No such name", "no such record" and "could not
-//! ask" are different answers.
+//! Asks a resolver what is published: TXT, MX, CNAME. The only speaker of DNS.
+//! "No such name", "no such records", "the resolver failed" and "it did not
+//! answer" are different findings.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 
-/// How long one question may take, each of two tries.
-const LIMIT: Duration = Duration::from_secs(3);
+use crate::key::text::printable;
 
-/// What a name server said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The records' values: TXT joined to one text, MX as `10 host`, names
-    /// without the last dot.
-    Found(Vec<String>),
-    NoSuchName,
-    NoSuchRecord,
-    /// It could not be asked, or did not answer: why.
-    Failed(String),
+/// How long one try may take, and the whole of one question.
+const ONE_TRY: Duration = Duration::from_secs(2);
+const ONE_QUESTION: Duration = Duration::from_secs(8);
+
+/// The types of record that senders of mail publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordKind {
+    Txt,
+    Mx,
+    Cname,
 }
 
-/// Asks one resolver.
-pub struct Resolver {
-    resolver: TokioResolver,
-    runtime: tokio::runtime::Runtime,
+impl RecordKind {
+    /// Returns the type with this name (`TXT`), where it can be asked for.
+    pub fn named(word: &str) -> Option<Self> {
+        match word.to_ascii_uppercase().as_str() {
+            "TXT" => Some(Self::Txt),
+            "MX" => Some(Self::Mx),
+            "CNAME" => Some(Self::Cname),
+            _ => None,
+        }
+    }
+
+    fn wire(self) -> RecordType {
+        match self {
+            Self::Txt => RecordType::TXT,
+            Self::Mx => RecordType::MX,
+            Self::Cname => RecordType::CNAME,
+        }
+    }
+}
+
+/// What was found under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Texts of the records: a TXT's strings joined, an MX as `10 host`, names
+    /// without the last dot.
+    Records(Vec<String>),
+    /// The name is there, but no record of this type.
+    NoRecords,
+    /// NXDOMAIN.
+    NoSuchName,
+    /// The resolver answered with an error (SERVFAIL, REFUSED), or could not
+    /// be reached; in words.
+    Failed(String),
+    TimedOut,
+}
+
+/// A resolver, by address or as this machine is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolver {
+    At(SocketAddr),
+    OfSystem,
 }
 
 impl Resolver {
-    /// Opens the resolver at `address`, or the system's.
-    ///
-    /// # Errors
-    /// When the system names no resolver.
-    pub fn open(address: Option<SocketAddr>) -> Result<Self, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
-        let mut builder = match address {
-            Some(address) => {
+    /// Asks several questions at the same time; the answers are in their order.
+    pub fn ask(self, questions: &[(String, RecordKind)], deadline: Instant) -> Vec<Found> {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return vec![Found::Failed(error.to_string()); questions.len()],
+        };
+        runtime.block_on(async {
+            let resolver = match self.open() {
+                Ok(resolver) => resolver,
+                Err(error) => return vec![Found::Failed(said(&error)); questions.len()],
+            };
+            let limit = deadline.saturating_duration_since(Instant::now()).min(ONE_QUESTION);
+            let running: Vec<_> = questions
+                .iter()
+                .map(|(name, kind)| {
+                    // The last dot keeps the search domains of this machine out.
+                    let name = format!("{}.", name.trim_end_matches('.'));
+                    tokio::spawn(one(resolver.clone(), name, *kind, limit))
+                })
+                .collect();
+            let mut answers = Vec::with_capacity(running.len());
+            for task in running {
+                answers.push(task.await.unwrap_or_else(|error| Found::Failed(error.to_string())));
+            }
+            answers
+        })
+    }
+
+    fn open(self) -> Result<TokioResolver, NetError> {
+        let mut builder: ResolverBuilder<TokioRuntimeProvider> = match self {
+            Self::OfSystem => TokioResolver::builder_tokio()?,
+            Self::At(address) => {
                 let mut server = NameServerConfig::udp_and_tcp(address.ip());
                 for connection in &mut server.connections {
                     connection.port = address.port();
                 }
-                let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
                 TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             }
-            None => TokioResolver::builder_tokio().map_err(|error| error.to_string())?,
         };
         let options = builder.options_mut();
-        options.timeout = LIMIT;
+        options.timeout = ONE_TRY;
         options.attempts = 1;
-        // What was just set right must be seen, and a hosts file is no DNS.
         options.cache_size = 0;
-        let resolver = {
-            let _inside = runtime.enter();
-            builder.build().map_err(|error| error.to_string())?
-        };
-        Ok(Self { resolver, runtime })
+        options.use_hosts_file = ResolveHosts::Never;
+        builder.build()
     }
+}
 
-    /// Asks for the records of a type: `TXT`, `MX`, `CNAME`, `A`.
-    pub fn ask(&self, name: &str, record_type: &str) -> Answer {
-        let Ok(record_type) = record_type.parse::<RecordType>() else {
-            return Answer::Failed(format!("`{record_type}` is no record type"));
-        };
-        // The dot keeps search domains out.
-        let absolute = format!("{}.", name.trim_end_matches('.'));
-        match self.runtime.block_on(self.resolver.lookup(absolute, record_type)) {
-            Ok(lookup) => {
-                let values: Vec<String> =
-                    lookup.answers().iter().filter_map(|record| value(&record.data, record_type)).collect();
-                if values.is_empty() { Answer::NoSuchRecord } else { Answer::Found(values) }
-            }
-            Err(error) if error.is_nx_domain() => Answer::NoSuchName,
-            Err(error) if error.is_no_records_found() => Answer::NoSuchRecord,
-            Err(error) => Answer::Failed(error.to_string()),
+async fn one(resolver: TokioResolver, name: String, kind: RecordKind, limit: Duration) -> Found {
+    match tokio::time::timeout(limit, resolver.lookup(name, kind.wire())).await {
+        Err(_) | Ok(Err(NetError::Timeout)) => Found::TimedOut,
+        Ok(Err(error)) if error.is_nx_domain() => Found::NoSuchName,
+        Ok(Err(error)) if error.is_no_records_found() => Found::NoRecords,
+        Ok(Err(error)) => Found::Failed(said(&error)),
+        Ok(Ok(lookup)) => {
+            let wanted = lookup.answers().iter().filter(|it| it.record_type() == kind.wire());
+            let texts: Vec<String> = wanted.filter_map(|it| text(&it.data)).collect();
+            if texts.is_empty() { Found::NoRecords } else { Found::Records(texts) }
         }
     }
 }
 
-fn value(data: &RData, wanted: RecordType) -> Option<String> {
-    let plain = |name: &dyn std::fmt::Display| name.to_string().trim_end_matches('.').to_owned();
+fn text(data: &RData) -> Option<String> {
     match data {
-        RData::TXT(txt) if wanted == RecordType::TXT => {
-            let parts = txt.txt_data.iter().map(|part| String::from_utf8_lossy(part));
-            Some(parts.collect())
+        RData::TXT(txt) => {
+            let bytes: Vec<u8> = txt.txt_data.iter().flat_map(|part| part.iter().copied()).collect();
+            Some(printable(&String::from_utf8_lossy(&bytes), 2_000))
         }
-        RData::MX(mx) if wanted == RecordType::MX => {
-            Some(format!("{} {}", mx.preference, plain(&mx.exchange)))
-        }
-        RData::CNAME(name) if wanted == RecordType::CNAME => Some(plain(&name.0)),
-        RData::A(address) if wanted == RecordType::A => Some(address.0.to_string()),
+        RData::MX(mx) => Some(format!("{} {}", mx.preference, host(&mx.exchange.to_utf8()))),
+        RData::CNAME(alias) => Some(host(&alias.0.to_utf8())),
         _ => None,
+    }
+}
+
+fn host(name: &str) -> String {
+    printable(name.trim_end_matches('.'), 255)
+}
+
+fn said(error: &NetError) -> String {
+    printable(&error.to_string(), 160)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_that_is_not_there_is_no_missing_record() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let questions = [("mg.acme.example".to_owned(), RecordKind::Txt)];
+        // It takes the question and never answers; nothing listens for TCP.
+        let soon = Instant::now() + Duration::from_millis(300);
+        let found = Resolver::At(address).ask(&questions, soon);
+        assert!(matches!(found.as_slice(), [Found::TimedOut | Found::Failed(_)]), "{found:?}");
+        assert_eq!(RecordKind::named("cname"), Some(RecordKind::Cname));
+        assert_eq!(RecordKind::named("A"), None);
     }
 }

@@ -28,6 +28,7 @@ pub mod list;
 mod listing;
 pub mod man;
 pub mod managing;
+mod parallel;
 pub mod permissions;
 mod permitted;
 mod proving;

@@ -1,78 +1,131 @@
-//! `domains --verify`: asks the provider to look at DNS again. A change there:
-//! Mailgun puts the domain into its unverified state until the check is done.
+//! `--verify`: the provider checks the DNS of a domain again. A change there:
+//! Mailgun takes the domain out of service until the check is through.
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::readers::Readers;
-use super::records;
-use super::{Args, situation};
+use super::Args;
+use super::explain::{self, judged, wanted};
+use crate::commands::troubled;
 use crate::context::Context;
-use crate::domain::SendingDomain;
+use crate::dns::Found;
+use crate::domain::{DnsState, SendingDomain};
 use crate::exit::{Exit, Situation};
-use crate::key::{Domain, KeyRef};
-use crate::output::{Answer, Page, Report, Table, Tone};
+use crate::key::{Domain, KeyRef, Reason, Region};
+use crate::output::{Answer, Cell, Page, Report, Table, Tone};
 
-/// Verifies one domain.
+/// Has a domain's DNS checked again and shows its records.
 ///
 /// # Errors
-/// Exit 9 without consent, exit 8 when no key sees the domain.
-pub fn run(domain: &Domain, _args: &Args, readers: &Readers, context: &Context) -> anyhow::Result<Exit> {
-    let found = readers.list(context)?;
-    let seen = found.iter().find_map(|one| {
-        let held = one.listing.domains.iter().find(|it| it.name == *domain)?;
-        Some((one.reader, held))
-    });
-    let Some((reader, held)) = seen else {
-        if let Some((_, trouble)) = found.iter().flat_map(|it| &it.listing.troubles).next() {
-            return Err(situation("the domains could not be read", trouble).into());
-        }
-        return Err(Situation::missing("no-such-domain", format!("`{domain}` is not in the account"))
-            .hint("`keyctl domains --all` lists what is")
-            .into());
-    };
+/// Exit 9 without a yes; as the trouble says when the check was not made.
+pub fn run(args: &Args, context: &Context, domain: &Domain) -> anyhow::Result<Exit> {
+    let asked = explain::Asked::of(args, context)?;
+    let net = context.net()?;
+    let target = asked.seeing(&net, domain).ok_or_else(explain::nobody)?;
+    if let (Some((mute, _)), Some(key)) = (&asked.mute, &target.key) {
+        context.console.note(format!("note: `{mute}` may not list domains; asking with `{key}`"));
+    }
     let question = format!(
-        "ask {} to check the DNS of {domain} again? A change there: it is unverified until the check is done",
-        reader.provider
+        "Have {} check the DNS of {domain} again? Until it is through, the domain may count as unverified",
+        target.provider
     );
     match context.console.confirm(&question) {
         Answer::Yes => {}
-        Answer::No => return Err(Situation::refused("not-confirmed", "nothing was asked for").into()),
-        Answer::Nobody => {
+        Answer::No | Answer::Nobody => {
             return Err(Situation::refused(
-                "needs-yes",
-                "a verification changes the domain's state at the provider",
+                "not-confirmed",
+                format!("{} was not asked to check {domain}: that is a change there", target.provider),
             )
-            .hint("consent with `--yes`")
+            .hint("say yes, or give `--yes`")
             .into());
         }
     }
-    let facet = reader
-        .facet()
-        .ok_or_else(|| Situation::usage(format!("`{}` cannot verify domains", reader.name())))?;
+    let net = crate::commands::proving::net(context)?;
+    let facet = super::pick::facet(target.provider)?;
     let verified = facet
-        .verify(&context.net()?, &reader.credential(), domain, held.region)
-        .map_err(|trouble| situation("the verification was not done", &trouble))?;
-    let exit = if verified.verified { Exit::Done } else { Exit::Rejected };
-    context.console.report(&VerifyReport { key: reader.key.clone(), domain: verified })?;
-    Ok(exit)
+        .verify(&net, &target.credential(), domain, None)
+        .map_err(|it| troubled::plain(troubled::weighed(context, target.record(), it), Exit::Failed))?;
+    let records = verified.records.clone().unwrap_or_default();
+    let answers =
+        if args.dns { explain::ask_resolver(context, &net, &judged(&records))? } else { Vec::new() };
+    let report = Verified::of(&verified, target.key.clone(), &verified.against(target.rule), &answers);
+    context.console.report(&report)?;
+    if !report.selectable {
+        context
+            .console
+            .hint(format!("`keyctl domains {} --explain {domain}` tells what is missing", target.argument()));
+    }
+    Ok(if report.selectable { Exit::Done } else { Exit::Rejected })
 }
 
-struct VerifyReport {
+/// One record after the check.
+#[derive(Debug, Clone, Serialize)]
+struct Line {
+    state: DnsState,
+    #[serde(rename = "type")]
+    record_type: String,
+    name: String,
+    priority: Option<u16>,
+    expected: String,
+    found: Vec<String>,
+    /// What the resolver sees, where it was asked.
+    resolver: Option<Vec<String>>,
+    #[serde(skip)]
+    wanted: String,
+}
+
+/// The domain after the check.
+#[derive(Debug, Clone, Serialize)]
+struct Verified {
+    domain: Domain,
+    selectable: bool,
+    reasons: Vec<Reason>,
     key: Option<KeyRef>,
-    domain: SendingDomain,
+    region: Option<Region>,
+    state: String,
+    records: Vec<Line>,
 }
 
-impl Report for VerifyReport {
+impl Verified {
+    fn of(
+        domain: &SendingDomain,
+        key: Option<KeyRef>,
+        reasons: &[Reason],
+        answers: &[Option<Found>],
+    ) -> Self {
+        let records = domain.records.as_deref().unwrap_or_default();
+        let line = |(n, record): (usize, &crate::domain::DnsRecord)| Line {
+            state: record.state,
+            record_type: record.record_type.clone(),
+            name: record.name.clone(),
+            priority: record.priority,
+            expected: record.expected.clone(),
+            found: record.found.clone(),
+            resolver: answers.get(n).and_then(Option::as_ref).map(|found| match found {
+                Found::Records(texts) => texts.clone(),
+                Found::NoRecords | Found::NoSuchName | Found::Failed(_) | Found::TimedOut => Vec::new(),
+            }),
+            wanted: wanted(record),
+        };
+        Self {
+            domain: domain.name.clone(),
+            selectable: reasons.is_empty(),
+            reasons: reasons.to_vec(),
+            key,
+            region: domain.region,
+            state: domain.state.clone(),
+            records: judged(records).into_iter().enumerate().map(line).collect(),
+        }
+    }
+}
+
+impl Report for Verified {
     fn command(&self) -> &'static str {
         "domains"
     }
 
     fn data(&self) -> Value {
-        let records: Vec<Value> = self.domain.records.iter().flatten().map(records::json).collect();
-        serde_json::json!({
-            "domain": self.domain.name, "key": self.key, "region": self.domain.region, "state": self.domain.state,
-            "verified": self.domain.verified, "records": records,
-        })
+        serde_json::json!(self)
     }
 
     fn rows(&self) -> Option<&'static str> {
@@ -80,15 +133,13 @@ impl Report for VerifyReport {
     }
 
     fn human(&self, page: &mut Page) {
-        let tone = if self.domain.verified { Tone::Good } else { Tone::Warn };
-        page.pieces(&[
-            (Tone::Strong, self.domain.name.as_str()),
-            (Tone::Plain, "  "),
-            (tone, &self.domain.state),
-        ]);
-        let mut table = Table::new(&["type", "name", "state", "expected"]);
-        for record in self.domain.records.iter().flatten() {
-            table.row(records::row(record));
+        let tone = if self.selectable { Tone::Good } else { Tone::Warn };
+        page.pieces(&[(Tone::Strong, self.domain.as_str()), (Tone::Plain, " is "), (tone, &self.state)]);
+        page.blank();
+        let mut table = Table::new(&["record", "state"]);
+        for line in &self.records {
+            let tone = if line.state == DnsState::Valid { Tone::Good } else { Tone::Warn };
+            table.row([line.wanted.as_str().into(), Cell::toned(line.state.as_str(), tone)]);
         }
         page.table(&table);
     }

@@ -1,30 +1,42 @@
-//! What an explanation looks like.
+//! How an explanation reads: one line a check, what is wrong below it.
 
 use serde_json::Value;
 
-use super::check::{Check, Outcome};
-use crate::key::Domain;
-use crate::key::text::printable;
-use crate::output::{Cell, Page, Report, Table, Tone};
+use super::check::{Check, Outcome, verdict};
+use crate::key::{Domain, KeyRef};
+use crate::output::{Page, Report, Tone};
 
-/// As much of a value is shown in the table; JSON has it whole.
-const FOUND_LIMIT: usize = 60;
-
-/// The whole explanation.
-pub struct ExplainReport {
-    pub domain: Domain,
-    /// `None`: it could not be told.
+/// The answer, its fields in the contract's order.
+pub struct Explanation {
+    domain: Domain,
+    key: Option<KeyRef>,
     pub selectable: Option<bool>,
-    pub checks: Vec<Check>,
+    checks: Vec<Check>,
 }
 
-impl Report for ExplainReport {
+impl Explanation {
+    pub fn new(domain: &Domain, key: Option<&KeyRef>, checks: Vec<Check>) -> Self {
+        Self { domain: domain.clone(), key: key.cloned(), selectable: verdict(&checks), checks }
+    }
+
+    /// Returns whether a DNS record is not as it should be.
+    pub fn lacks_records(&self) -> bool {
+        self.checks.iter().any(|it| it.provider.is_some() && it.result == Outcome::Fail)
+    }
+}
+
+impl Report for Explanation {
     fn command(&self) -> &'static str {
         "domains"
     }
 
     fn data(&self) -> Value {
-        serde_json::json!({ "domain": self.domain, "selectable": self.selectable, "checks": self.checks })
+        serde_json::json!({
+            "domain": self.domain,
+            "selectable": self.selectable,
+            "checks": self.checks,
+            "key": self.key,
+        })
     }
 
     fn rows(&self) -> Option<&'static str> {
@@ -32,33 +44,85 @@ impl Report for ExplainReport {
     }
 
     fn human(&self, page: &mut Page) {
-        let (tone, words) = match self.selectable {
+        let (tone, verdict) = match self.selectable {
             Some(true) => (Tone::Good, "can be chosen"),
             Some(false) => (Tone::Bad, "cannot be chosen"),
-            None => (Tone::Warn, "could not be told"),
+            None => (Tone::Warn, "may or may not be chosen: not everything could be told"),
         };
-        page.pieces(&[(Tone::Strong, self.domain.as_str()), (Tone::Plain, "  "), (tone, words)]);
-        let mut table = Table::new(&["check", "result", "found"]);
+        let with = self.key.as_ref().map(|key| format!(" (asked with {key})")).unwrap_or_default();
+        page.pieces(&[
+            (Tone::Strong, self.domain.as_str()),
+            (Tone::Plain, " "),
+            (tone, verdict),
+            (Tone::Dim, &with),
+        ]);
+        page.blank();
+        let widest = self.checks.iter().map(|it| title(&it.id).len()).max().unwrap_or(0);
         for check in &self.checks {
-            let (word, tone) = match check.result {
-                Outcome::Pass => ("pass", Tone::Good),
-                Outcome::Fail => ("fail", Tone::Bad),
-                Outcome::NotCheckable => ("not checkable", Tone::Warn),
-            };
-            table.row([
-                check.id.as_str().into(),
-                Cell::toned(word, tone),
-                printable(check.found.as_deref().unwrap_or_default(), FOUND_LIMIT).into(),
-            ]);
+            human(check, widest, page);
         }
-        page.table(&table);
-        let fixes: Vec<_> = self.checks.iter().filter_map(|it| Some((&it.id, it.fix.as_ref()?))).collect();
-        if !fixes.is_empty() {
-            page.blank();
-            page.line(Tone::Strong, "What to do");
-            for (id, fix) in fixes {
-                page.paragraph(Tone::Plain, 2, &format!("{id}: {fix}"));
+    }
+}
+
+fn human(check: &Check, widest: usize, page: &mut Page) {
+    let (tone, mark) = match check.result {
+        Outcome::Pass => (Tone::Good, "pass"),
+        Outcome::Fail => (Tone::Bad, "FAIL"),
+        Outcome::NotCheckable => (Tone::Warn, "?   "),
+    };
+    let name = title(&check.id);
+    let is_record = check.provider.is_some();
+    let found = check.found.as_deref().filter(|_| !(is_record && check.result == Outcome::Pass));
+    match found {
+        Some(found) if check.result == Outcome::Pass && found.len() <= 46 => {
+            page.pieces(&[(tone, mark), (Tone::Plain, &format!("  {name:<widest$}  ")), (Tone::Dim, found)]);
+        }
+        _ => {
+            page.pieces(&[(tone, mark), (Tone::Plain, &format!("  {name}"))]);
+            if let Some(found) = found {
+                page.paragraph(Tone::Plain, 6, &format!("found: {found}"));
             }
         }
     }
+    if check.result == Outcome::Pass {
+        let more = if is_record { &check.expected } else { &check.fix };
+        page.paragraph(Tone::Dim, 6, more.as_deref().unwrap_or_default());
+        return;
+    }
+    // What is expected of a record stands in the fix.
+    if let Some(expected) = check.expected.as_ref().filter(|_| !is_record || check.fix.is_none()) {
+        page.paragraph(Tone::Plain, 6, &format!("expected: {expected}"));
+    }
+    if let Some(fix) = check.fix.as_ref() {
+        page.paragraph(Tone::Strong, 6, &format!("fix: {fix}"));
+    }
+}
+
+/// Returns what a check is called for people.
+fn title(id: &str) -> String {
+    let fixed = match id {
+        "in-account" => "in the account",
+        "region" => "region",
+        "state" => "state",
+        "disabled" => "not disabled",
+        "type" => "type",
+        "key-may-list" => "the key may list domains",
+        "ip-allowlist" => "IP allowlist",
+        "inbound-route" => "inbound route",
+        "route-not-shadowed" => "route not shadowed",
+        "unique-location" => "one location only",
+        "level" => "level",
+        _ => return record_title(id),
+    };
+    fixed.to_owned()
+}
+
+fn record_title(id: &str) -> String {
+    let rest = id.strip_prefix("dns-").unwrap_or(id);
+    let (word, number) = rest.split_once('-').unwrap_or((rest, ""));
+    let word = match word {
+        "tracking" | "other" => word.to_owned(),
+        _ => word.to_uppercase(),
+    };
+    format!("DNS {word} {number}").trim_end().to_owned()
 }
