@@ -1,23 +1,20 @@
 #!/bin/sh
 # Writes the verdicts where the node exporter's textfile collector reads them:
 #   node_exporter --collector.textfile.directory=/var/lib/prometheus/node-exporter
-# Run it from cron or a timer, as a user who may write into that folder.
+# Run it from cron or a timer, as a user who may write into that folder. Alarms
+# on them are in prometheus-alerts.yml.
 #
-# The file is written beside its place and then moved, so that the collector
-# never reads half of one; it is replaced also when keys are rejected, since
-# that is what the alarm is for. When no report was written at all, the old one
-# stays, and its age (node_textfile_mtime_seconds) is the alarm.
+# The report is replaced whole, so the collector never reads half of one; also
+# when keys are rejected, since that is what the alarm is for. When no verdict
+# was given at all (a locked store), the old one stays, and its age is the alarm.
 set -u
 
 folder=${1:-/var/lib/prometheus/node-exporter}
-report=$folder/keyctl.prom.$$
-trap 'rm -f "$report"' EXIT
 
-keyctl validate --no-input --quiet --max-age 10m --report openmetrics="$report" >/dev/null
+keyctl validate --no-input --quiet --max-age 10m --report openmetrics="$folder/keyctl.prom" >/dev/null
 status=$?
 
-if [ -s "$report" ]; then
-    chmod 644 "$report"
-    mv "$report" "$folder/keyctl.prom"
-fi
+# What needs attention without being broken: ages, consumers, rotations.
+keyctl audit --quiet --max-age 24h --report openmetrics="$folder/keyctl-audit.prom" >/dev/null
+
 exit "$status"

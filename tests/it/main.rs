@@ -7,6 +7,8 @@ mod audit;
 mod backup;
 mod basics;
 mod ci_examples;
+#[cfg(unix)]
+mod ci_runs;
 mod contract;
 mod create;
 mod documents;

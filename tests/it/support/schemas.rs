@@ -2,9 +2,9 @@
 //! against the one of its command: fields that are missing, of another type, in
 //! another order or unknown to the schema fail the test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -67,13 +67,6 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Returns the commands whose documents were checked in this run so far.
-pub fn checked() -> BTreeSet<String> {
-    SEEN.lock().unwrap().clone()
-}
-
-static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
 /// Fails unless a document is as its command's schema says. A failure before
 /// the command is known has none.
 #[track_caller]
@@ -92,7 +85,6 @@ pub fn check(document: &Value) {
             in_order(data, &schema.document["properties"]["data"]),
             "the fields are in another order than in docs/schemas/{command}.json:\n{document:#}"
         );
-        SEEN.lock().unwrap().insert(command.to_owned());
     }
 }
 
