@@ -30,6 +30,8 @@ pub struct Keeping<'a> {
     /// The id of the record, new or as it was.
     id: RecordId,
     existing: Existing,
+    /// The version that this run announced.
+    announced: Option<u32>,
 }
 
 /// What is to be done with a secret.
@@ -39,7 +41,8 @@ enum Step {
     Nothing,
     /// It was announced and stored before: adopt it.
     Adopt(u32),
-    /// Announced before, but not stored.
+    /// Announced by this run, but not stored. What another run announced may
+    /// still be on its way there: that name is left to it.
     Store(u32),
     Announce,
 }
@@ -76,7 +79,7 @@ impl<'a> Keeping<'a> {
             Some(record) => record.id.clone(),
             None => fresh_id()?,
         };
-        Ok(Self { context, key, store, old_store, seen, id, existing })
+        Ok(Self { context, key, store, old_store, seen, id, existing, announced: None })
     }
 
     /// Returns whether a secret in use would be replaced.
@@ -168,7 +171,8 @@ impl<'a> Keeping<'a> {
         let fingerprint = secret.fingerprint();
         if let Some(version) = record.pending {
             match self.store.get(&self.item(version)).map_err(Situation::from)? {
-                None => return Ok(Step::Store(version)),
+                None if self.announced == Some(version) => return Ok(Step::Store(version)),
+                None => return Ok(Step::Announce),
                 Some(held) if held.fingerprint() == fingerprint => return Ok(Step::Adopt(version)),
                 Some(_) if self.existing == Existing::Refuse => {
                     return Err(unfinished(self.key, record).into());
@@ -214,6 +218,7 @@ impl<'a> Keeping<'a> {
         })?;
         let version = record.highest;
         self.seen = Some(record);
+        self.announced = Some(version);
         Ok(version)
     }
 
