@@ -295,3 +295,21 @@ fn fail_on_lowers_what_it_does_not_name() {
     }
     let _ = scene.validate(&["mailgun@nobody", "--fail-on", "limited"], 8);
 }
+
+#[test]
+fn a_domain_in_the_eu_is_only_a_hint_without_highlevel() {
+    let mut scene = Scene::new();
+    scene.sandbox.domain(&scene.account, "eu", "mg.acme.example", "active");
+    let key = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.records(&[("mailgun@acme", "kind = \"account\"", &key.secret)]);
+    let place = |platform: &str| {
+        format!("\n[agency.acme]\ndomain = \"mg.acme.example\"\nplatform = \"{platform}\"\n")
+    };
+    let text = scene.world.inventory();
+    scene.world.write_inventory(&(text.clone() + &place("none")));
+    let data = scene.validate(&["--strict"], 0);
+    assert!(result(&data, "mailgun@acme")["hint"].as_str().unwrap().contains("EU region"), "{data}");
+    scene.world.write_inventory(&(text + &place("highlevel")));
+    let data = scene.validate(&["--strict"], 5);
+    assert_eq!(result(&data, "mailgun@acme")["reason"], "domain-in-eu");
+}

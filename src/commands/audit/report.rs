@@ -1,6 +1,6 @@
 //! What `audit` tells: findings, gravest first for people; JSON by the contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -182,7 +182,7 @@ impl Report for Audit {
             ]);
         }
         page.table(&table);
-        let mut told = std::collections::BTreeSet::new();
+        let mut told = BTreeSet::new();
         let open: Vec<&&Finding> = gravest.iter().filter(|it| !it.waived && told.insert(&it.fix)).collect();
         if !open.is_empty() {
             page.blank();

@@ -204,6 +204,9 @@ impl<'a> Run<'a> {
                     one.judgement.detail = format!("{}; {scope}: {detail}", one.judgement.detail);
                 }
             }
+            if let Some(hint) = place::eu_hint(one, domain.as_ref(), rule) {
+                one.judgement.hint.get_or_insert(hint);
+            }
             let reason = found.map(|(reason, _)| reason).into_iter().chain(one.judgement.reason()).min();
             let verdict = reason.map_or(Verdict::Valid, Reason::verdict);
             one.at.push(At { scope: scope.clone(), domain, verdict, reason });

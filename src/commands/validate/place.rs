@@ -60,6 +60,16 @@ pub fn judge(one: &Judged<'_>, domain: Option<&Domain>, us_rule: bool) -> Option
     }
 }
 
+/// Where the US rule does not count, a domain in the EU is only worth a word.
+pub fn eu_hint(one: &Judged<'_>, domain: Option<&Domain>, us_rule: bool) -> Option<String> {
+    let wanted = domain.filter(|_| !us_rule && one.judgement.accepted())?;
+    let mut held = one.judgement.facts.domains.iter().flatten().filter(|it| it.name == *wanted).peekable();
+    held.peek()?;
+    held.all(|it| it.against == [Reason::DomainInEu]).then(|| {
+        format!("{wanted} is in the EU region: HighLevel could not choose it, if it were used there")
+    })
+}
+
 /// A list that was needed and could not be read proves nothing.
 fn not_read(one: &Judged<'_>, unread: &[Region], needed: bool) -> Option<(Reason, String)> {
     let recorded = one.record.and_then(|it| it.region);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -208,8 +209,12 @@ impl<'a> Batch<'a> {
         let timeout = context.timeout();
         let (shared, next, progress) = (&slots, &next, &progress);
         std::thread::scope(|scope| {
+            // It is dropped with the last worker: that is the end.
+            let (alive, end) = std::sync::mpsc::channel::<()>();
             for _ in 0..jobs.min(total) {
+                let alive = alive.clone();
                 scope.spawn(move || {
+                    let _alive = alive;
                     while !is_raised(interrupted) {
                         let n = next.fetch_add(1, Ordering::Relaxed);
                         let Some(probe) = self.probes.get(begin + n) else { break };
@@ -224,6 +229,8 @@ impl<'a> Batch<'a> {
                     }
                 });
             }
+            drop(alive);
+            tell_of_interruption(context, interrupted, &end);
         });
         let found = slots.into_inner().unwrap_or_default();
         answers.complete &= found.iter().all(Option::is_some);
@@ -268,6 +275,20 @@ impl Probe<'_> {
         };
         let domains = seen::reduce(&mut judgement.facts, &self.domains);
         Answer { judgement, domains, permissions, latency: start.elapsed(), at: net.now }
+    }
+}
+
+/// Waits for the workers, and says once why an interrupted run does not end
+/// at once: what was asked is waited for.
+fn tell_of_interruption(context: &Context, interrupted: &AtomicBool, end: &Receiver<()>) {
+    let mut told = false;
+    while end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+        if is_raised(interrupted) && !told {
+            told = true;
+            context
+                .console
+                .note("interrupted: waiting for what was asked already; Ctrl-C again ends at once");
+        }
     }
 }
 
