@@ -338,3 +338,113 @@ fn findings_are_reported_in_every_format() {
     );
     assert!(report("markdown").contains("| ❌ | mailgun@acme | warning | no-consumer |"));
 }
+
+/// Returns a rotation of a key at a stage; `fields` are lines of its own.
+fn rotation(key: &str, stage: &str, fields: &str, consumers: &str) -> String {
+    format!(
+        "\n[rotation.r{}]\nkeys = [\"{key}\"]\nstage = \"{stage}\"\ngrace = \"1d\"\n{fields}\nconsumers = [{consumers}]\n",
+        stage.replace('-', "") + key.split([':', '@']).nth(1).unwrap()
+    )
+}
+
+#[test]
+fn rotations_that_do_not_get_on_are_found() {
+    let fresh = now();
+    let started = |at: &str| format!("started = \"{at}\"");
+    let old = "2026-01-01T00:00:00Z";
+    let keys = ["a", "b", "c", "d", "e"].map(|label| format!("klaviyo:{label}@acme"));
+    let mut text = String::new();
+    for (n, key) in keys.iter().enumerate() {
+        text += &record(key, "private", n as u8 + 1, &format!("created = {fresh}"));
+        text += &consumer(key, "shop");
+    }
+    let todo =
+        |key: &str| format!("{{ key = \"{key}\", name = \"shop\", kind = \"manual\", state = \"todo\" }}");
+    text += &rotation(&keys[0], "deploying", &started(old), &todo(&keys[0]));
+    text += &rotation(
+        &keys[1],
+        "grace",
+        &format!("{}\ngrace_until = \"2026-01-03T00:00:00Z\"", started(old)),
+        "",
+    );
+    text += &rotation(
+        &keys[2],
+        "retired-verifying",
+        &format!("{}\ndeadline = \"2026-01-09T00:00:00Z\"", started(&fresh)),
+        "",
+    );
+    text += &rotation(&keys[3], "switched", &format!("{}\ntrouble = \"no network\"", started(&fresh)), "");
+    text += &rotation(&keys[4], "deploying", &started(&fresh), &todo(&keys[4]));
+    let world = world(&text);
+    let last: Vec<Last<'_>> =
+        (1..=5).map(|n| (n, "valid", &[][..], fresh.as_str(), Some(fresh.as_str()), &[][..])).collect();
+    verdicts(&world, &last);
+    let data = world.data(&["audit"], 3);
+    let expected = pairs(&[
+        ("rotation-stuck", &keys[0]),
+        ("rotation-overdue", &keys[1]),
+        ("not-proven-dead", &keys[2]),
+        ("rotation-stuck", &keys[3]),
+    ]);
+    assert_eq!(found(&data), expected, "{data:#}");
+    let details: String =
+        data["findings"].as_array().unwrap().iter().map(|it| it["detail"].as_str().unwrap()).collect();
+    for words in ["waits for shop", "its grace period ended", "its deadline has passed", "no network"] {
+        assert!(details.contains(words), "{words}: {details}");
+    }
+}
+
+#[test]
+fn an_allowlist_that_was_not_restored_is_found() {
+    let mut scene = Scene::new();
+    let key = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.sandbox.control(
+        "PUT",
+        &format!("/mailgun/accounts/{}/allowlist", scene.account),
+        json!([{"ip_address": "127.0.0.1"}]),
+    );
+    scene.records(&[("mailgun@acme", "kind = \"account\"", &key.secret)]);
+    let _ = scene.world.run(&["allowlist", "mailgun@acme", "--relax", "--yes"]).exits(0);
+    let relaxed = ("allowlist-relaxed".to_owned(), "mailgun@acme".to_owned());
+    assert!(found(&scene.world.data(&["audit"], 3)).contains(&relaxed));
+    let _ = scene.world.run(&["allowlist", "mailgun@acme", "--restore", "--yes"]).exits(0);
+    assert!(!found(&scene.world.data(&["audit"], 3)).contains(&relaxed));
+}
+
+#[test]
+fn online_tells_that_a_key_which_is_given_up_still_sends() {
+    let mut scene = Scene::new();
+    scene.sandbox.domain(&scene.account, "us", "mg.acme.example", "active");
+    let old = scene.sandbox.mailgun_key(&scene.account, "developer");
+    let new = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.records(&[(
+        "mailgun@acme",
+        &format!("kind = \"account\"\nremote_id = \"{}\"", new.id),
+        &new.secret,
+    )]);
+    let hour_ago = keyctl::clock::rfc3339(jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1));
+    let done = format!(
+        "{{ key = \"mailgun@acme\", name = \"shop\", kind = \"manual\", state = \"acked\", at = \"{hour_ago}\" }}"
+    );
+    let fields = format!(
+        "started = \"{hour_ago}\"\nswitched_at = \"{hour_ago}\"\ngrace_until = \"2099-01-01T00:00:00Z\""
+    );
+    let text = scene.world.inventory()
+        + &rotation("mailgun@acme", "grace", &fields, &done)
+        + &format!("\n[rotation.rgraceacme.old]\nremote_id = \"{}\"\nstate = \"live\"\n", old.id);
+    scene.world.write_inventory(&text);
+    let in_use = ("old-key-in-use".to_owned(), "mailgun@acme".to_owned());
+    let data = scene.world.data(&["audit", "--online"], 3);
+    assert!(!found(&data).contains(&in_use), "{data:#}");
+    assert!(
+        !found(&data).iter().any(|(id, _)| id == "not-recorded"),
+        "the old key is part of the rotation: {data:#}"
+    );
+    scene.sandbox.control(
+        "POST",
+        &format!("/mailgun/accounts/{}/messages", scene.account),
+        json!({"region": "us", "domain": "mg.acme.example", "to": "a@b.example", "key_id": old.id}),
+    );
+    let data = scene.world.data(&["audit", "--online"], 3);
+    assert!(found(&data).contains(&in_use), "{data:#}");
+}

@@ -120,7 +120,7 @@ fn recognise(
         let known = provider.kinds().iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
         return Err(Situation::usage(format!("{provider} has no `{kind}` keys; it has: {known}")).into());
     }
-    let kind = args.kind.or_else(|| match candidates.as_slice() {
+    let kind = args.kind.or(match candidates.as_slice() {
         [(_, only)] => Some(only.kind),
         _ => None,
     });
