@@ -11,6 +11,7 @@ pub mod reference;
 pub mod resolve;
 pub mod secret;
 pub mod text;
+pub mod transliterate;
 pub mod verdict;
 
 pub use kind::{Kind, ProviderId, Region};

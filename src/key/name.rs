@@ -68,11 +68,12 @@ impl Name {
     /// everything else a `-`. `None` when nothing usable is left.
     pub fn derive(text: &str) -> Option<Self> {
         let mut out = String::new();
-        for c in deunicode::deunicode(text).to_ascii_lowercase().chars() {
-            if c.is_ascii_alphanumeric() {
-                out.push(c);
-            } else if !out.is_empty() && !out.ends_with('-') {
-                out.push('-');
+        for c in text.chars() {
+            match super::transliterate::ascii(c) {
+                Some(letters) => out.push_str(letters),
+                None if c.is_ascii_alphanumeric() => out.push(c.to_ascii_lowercase()),
+                None if !out.is_empty() && !out.ends_with('-') => out.push('-'),
+                None => {}
             }
         }
         out.truncate(MAX_NAME);

@@ -267,7 +267,14 @@ impl Probe<'_> {
         let start = Instant::now();
         let credential = self.credential();
         let provider = self.key.provider;
-        let mut judgement = provider::provider(provider).check(&net, &credential);
+        // A defect met by one key must not take the answers of the others along.
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            provider::provider(provider).check(&net, &credential)
+        }));
+        let mut judgement = asked.unwrap_or_else(|_| {
+            Judgement::because(Reason::UnexpectedResponse, "keyctl failed on the answer; nothing was proven")
+                .with_hint("this is a defect of keyctl: please report it with the lines above")
+        });
         let permissions = if judgement.accepted() {
             permitted::prove(&net, provider, &credential, &judgement.facts, &self.permissions)
         } else {
