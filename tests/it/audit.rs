@@ -91,6 +91,10 @@ fn a_key_in_good_order_has_no_finding() {
     let before = world.files();
     assert_eq!(world.data(&["audit", "--max-age", "1h", "--strict"], 0), json!({"findings": []}));
     assert_eq!(world.files(), before, "an audit writes nothing");
+    // A check that proved nothing is none.
+    verdicts(&world, &[(1, "unknown", &["unreachable"], &now(), None, &[])]);
+    assert_eq!(found(&world.data(&["audit"], 3)), pairs(&[("never-validated", key)]));
+    verdicts(&world, &[(1, "unknown", &["unreachable"], &now(), Some(&now()), &[])]);
     let said = world.run(&["audit"]).exits(0);
     assert_eq!(said.stdout, "1 key: nothing found\n");
 }

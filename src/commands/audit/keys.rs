@@ -91,14 +91,19 @@ impl Look<'_> {
 
     fn proof(&self, key: &KeyRef, last: Option<&LastVerdict>) -> Option<Finding> {
         let fix = format!("`keyctl validate {key}`");
-        let Some(last) = last else {
+        // A check that proved nothing leaves the one before as the last.
+        let proven = last.and_then(|it| match it.verdict == Verdict::Unknown.as_str() {
+            true => it.accepted_at,
+            false => Some(it.checked_at),
+        });
+        let Some(proven) = proven else {
             let detail = "never proven from this machine, or not since its secret changed";
             return Some(Finding::on_key(Id::NeverValidated, key, detail, fix));
         };
-        let age = self.now.as_second() - last.checked_at.as_second();
+        let age = self.now.as_second() - proven.as_second();
         let limit = self.max_age?;
         (age > limit.seconds)
-            .then(|| Finding::on_key(Id::CheckTooOld, key, format!("last checked {} ago", spoken(age)), fix))
+            .then(|| Finding::on_key(Id::CheckTooOld, key, format!("last proven {} ago", spoken(age)), fix))
     }
 
     fn unused(&self, key: &KeyRef, record: &Record, last: Option<&LastVerdict>) -> Option<Finding> {

@@ -72,8 +72,7 @@ fn facts(line: &Line) -> Vec<String> {
     if !line.missing.is_empty() {
         facts.push(format!("missing: {}", line.missing.join(", ")));
     }
-    for at in &line.at {
-        let Some(reason) = at.reason else { continue };
+    for (at, reason) in line.troubled() {
         let domain = at.domain.as_ref().map_or("no domain", |it| it.as_str());
         facts.push(format!("at {} ({domain}): {} {reason}", at.scope, at.verdict));
     }

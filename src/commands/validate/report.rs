@@ -122,6 +122,15 @@ impl Line {
         }
     }
 
+    /// Returns the scopes worth naming: where it is not fit, unless a key that
+    /// was not accepted is so everywhere alike.
+    pub fn troubled(&self) -> impl Iterator<Item = (&At, Reason)> {
+        let accepted = matches!(self.verdict, Verdict::Valid | Verdict::Limited);
+        let alike = self.at.windows(2).all(|pair| pair[0].reason == pair[1].reason);
+        let places = if accepted || !alike { self.at.as_slice() } else { &[] };
+        places.iter().filter_map(|at| Some((at, at.reason?)))
+    }
+
     /// Returns the key ref, or the provider of a key that is in no inventory.
     pub fn name(&self) -> String {
         self.key.as_ref().map_or_else(|| self.provider.as_str().to_owned(), ToString::to_string)
@@ -207,9 +216,8 @@ impl Report for Results {
                     &format!("likely causes, likeliest first: {}", causes.join(", ")),
                 );
             }
-            for at in line.at.iter().filter(|at| at.reason.is_some()) {
+            for (at, reason) in line.troubled() {
                 let domain = at.domain.as_ref().map_or("no domain", |it| it.as_str());
-                let reason = at.reason.map(|it| it.as_str()).unwrap_or_default();
                 page.paragraph(Tone::Plain, 2, &format!("{} ({domain}): {} {reason}", at.scope, at.verdict));
             }
             if let Some(hint) = &line.hint {
