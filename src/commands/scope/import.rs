@@ -101,7 +101,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
                 change,
             });
         });
-        lines.sort_by(|a, b| a.scope.to_string().cmp(&b.scope.to_string()));
+        lines.sort_by_key(|line| line.scope.to_string());
         lines
     };
     let lines = if args.dry_run {
