@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 use crate::exit::{Exit, Situation};
+use crate::key::shape::holds_key;
 
 /// Commands of keyutils' keyctl(1) that we do not have (keyutils 1.6.3).
 const KERNEL_COMMANDS: &[&str] = &[
@@ -75,7 +76,8 @@ pub fn command_word(arguments: &[OsString]) -> Option<String> {
         .map(str::to_owned)
         .next()?;
     let plain = word.len() <= 20 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'_');
-    plain.then_some(word)
+    // One of the other program's has a digit in it.
+    (plain || KERNEL_COMMANDS.contains(&word.as_str())).then_some(word)
 }
 
 /// Checks the arguments before `--`.
@@ -84,7 +86,7 @@ pub fn command_word(arguments: &[OsString]) -> Option<String> {
 /// Exit 2 for a secret (not echoed), exit 64 for the other program.
 pub fn check(arguments: &[OsString]) -> Result<(), Situation> {
     let words = || arguments.iter().skip(1).take_while(|it| *it != "--").filter_map(|it| it.to_str());
-    if words().any(holds_secret) {
+    if words().any(holds_key) {
         return Err(Situation::new(
             Exit::Usage,
             "secret-in-argument",
@@ -120,6 +122,20 @@ fn operands(arguments: &[OsString]) -> Vec<String> {
     words.filter(|it| !it.starts_with('-')).map(str::to_owned).collect()
 }
 
+/// Returns the command that was called, with its verb, such as `keyctl scope add`.
+pub fn command_path(arguments: &[OsString]) -> String {
+    let root = super::command();
+    let mut command = &root;
+    let mut path = "keyctl".to_owned();
+    for word in true_operands(arguments) {
+        let Some(inner) = command.find_subcommand(word) else { break };
+        command = inner;
+        path.push(' ');
+        path.push_str(command.get_name());
+    }
+    path
+}
+
 /// Returns the words that are neither options nor the values of options.
 fn true_operands(arguments: &[OsString]) -> Vec<String> {
     let root = super::command();
@@ -149,48 +165,6 @@ fn takes_value(root: &clap::Command, command: &clap::Command, word: &str) -> boo
         let named = (long.is_some() && argument.get_long() == long)
             || (short.is_some() && argument.get_short() == short);
         named && argument.get_action().takes_values()
-    })
-}
-
-/// Returns whether a word holds something shaped like a vendor's key: a known
-/// prefix with a long tail, or Mailgun's 32-8-8 (which its SMTP passwords share).
-fn holds_secret(word: &str) -> bool {
-    let token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    word.split(|c| !token(c)).any(is_key)
-}
-
-fn is_key(word: &str) -> bool {
-    let tail = |prefix: &str, least: usize| {
-        word.find(prefix).is_some_and(|at| {
-            let rest = &word[at + prefix.len()..];
-            rest.len() >= least
-                && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                && rest.bytes().any(|b| b.is_ascii_digit())
-        })
-    };
-    tail("xkeysib-", 16)
-        || tail("xsmtpsib-", 16)
-        || tail("pk_", 30)
-        || tail("pit-", 20)
-        || hex_tail(word, "key-", 32)
-        || has_32_8_8(word)
-}
-
-fn hex_tail(word: &str, prefix: &str, length: usize) -> bool {
-    word.find(prefix).is_some_and(|at| {
-        let rest = &word[at + prefix.len()..];
-        rest.len() >= length && rest.bytes().take(length).all(|b| b.is_ascii_hexdigit())
-    })
-}
-
-fn has_32_8_8(word: &str) -> bool {
-    let groups: Vec<&str> = word.split('-').collect();
-    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
-    groups.windows(3).any(|three| {
-        let [a, b, c] = three else { return false };
-        // The first group may have something pasted before it.
-        let first = a.len() >= 32 && a.get(a.len() - 32..).is_some_and(hex);
-        first && b.len() == 8 && hex(b) && c.len() >= 8 && c.get(..8).is_some_and(hex)
     })
 }
 

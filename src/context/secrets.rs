@@ -47,10 +47,7 @@ impl Context {
     pub fn store(&self, name: &str) -> anyhow::Result<Arc<dyn Store>> {
         let row = store::row(name).ok_or_else(|| {
             let known = store::TABLE.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
-            Situation::usage(format!(
-                "`{}` is no store; known: {known}",
-                crate::key::text::printable(name, 40)
-            ))
+            Situation::usage(format!("`{}` is no store; known: {known}", crate::key::shape::shown(name, 40)))
         })?;
         let mut stores = self.stores.borrow_mut();
         let held = stores.entry(row.name).or_insert_with(|| Arc::from((row.open)(&self.surroundings())));
@@ -116,6 +113,8 @@ impl Context {
         record: &Record,
         slot: Slot,
     ) -> anyhow::Result<Secret> {
+        // A store that does not exist is a mistake of whoever named it.
+        self.store_of(inventory, record)?;
         let found = self.secret(inventory, key, record, slot).map_err(Situation::from)?;
         found.ok_or_else(|| {
             let store = self.store_name_of(inventory, record);

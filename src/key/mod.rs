@@ -10,6 +10,7 @@ pub mod record;
 pub mod reference;
 pub mod resolve;
 pub mod secret;
+pub mod shape;
 pub mod text;
 pub mod transliterate;
 pub mod verdict;

@@ -29,6 +29,8 @@ pub enum NameError {
     Doubled { name: String },
     #[error("`{name}` is the name of a provider and cannot name an agency")]
     Reserved { name: String },
+    #[error("what stands where a name belongs looks like a key; it is not repeated")]
+    Key,
     #[error("`{0}` is not a domain name")]
     Domain(String),
 }
@@ -42,6 +44,9 @@ impl Name {
         let name = || super::text::printable(text, 80);
         if text.is_empty() {
             return Err(NameError::Empty);
+        }
+        if super::shape::is_key_like_a_name(text) {
+            return Err(NameError::Key);
         }
         if let Some(bad) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
             let character = match bad {

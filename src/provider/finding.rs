@@ -86,7 +86,7 @@ impl From<Trouble> for Finding {
 
 /// Returns a vendor's own words, quoted and safe to show; empty for none.
 pub fn quoted(text: &str) -> String {
-    let text = printable(text.trim(), SHOWN);
+    let text = crate::key::shape::shown(text.trim(), SHOWN);
     if text.is_empty() { text } else { format!(": \"{text}\"") }
 }
 

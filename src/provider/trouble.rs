@@ -4,7 +4,7 @@
 use super::Trouble;
 use crate::http::{Failure, Host, Reply};
 use crate::key::Reason;
-use crate::key::text::printable;
+use crate::key::shape;
 
 impl Trouble {
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
@@ -58,7 +58,7 @@ impl Trouble {
             }
             _ => Self::new(
                 Reason::UnexpectedResponse,
-                format!("{name} answered {status} with a text not known: {}", printable(&reply.body, 120)),
+                format!("{name} answered {status} with a text not known: {}", shape::shown(&reply.body, 120)),
             ),
         };
         if (400..500).contains(&status) { trouble } else { trouble.unknown_outcome() }

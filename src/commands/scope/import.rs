@@ -21,6 +21,10 @@ const NAME_LIMIT: usize = 200;
 
 /// Arguments of `scope import`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyctl scope import acme --from highlevel --dry-run
+  keyctl scope import acme --from-csv locations.csv --id-column 'Location ID' --name-column Name")]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["from", "from_csv"])))]
 pub struct Args {
     /// The agency whose locations are imported
@@ -176,7 +180,7 @@ fn from_csv(path: &PathBuf, args: &Args) -> anyhow::Result<Vec<RemoteLocation>> 
         headings.iter().position(|it| it.trim() == wanted).ok_or_else(|| {
             let known = headings
                 .iter()
-                .map(|it| format!("`{}`", printable(it.trim(), 40)))
+                .map(|it| format!("`{}`", crate::key::shape::shown(it.trim(), 40)))
                 .collect::<Vec<_>>()
                 .join(", ");
             Situation::usage(format!("`{shown}` has no column `{}`", printable(wanted, 40)))

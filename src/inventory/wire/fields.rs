@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Value;
 use crate::clock;
+use crate::key::shape::holds_key;
 use crate::key::text::printable;
 use crate::key::{Domain, Fingerprint, KeyRef, Scope};
 
@@ -169,6 +170,14 @@ impl<'a> Section<'a> {
     /// Reads a text that is shown on one line: no control characters, not empty.
     pub fn line(&self, field: &str) -> Result<Option<String>, Fail> {
         self.parsed(field, "a text on one line, not empty", |text| one_line(text).then(|| text.to_owned()))
+    }
+
+    /// Reads the name of a store: a line. Which there are is known elsewhere, but a
+    /// key that was pasted here must not be shown in lists.
+    pub fn store(&self, field: &str) -> Result<Option<String>, Fail> {
+        self.parsed(field, "a text on one line, not empty", |text| {
+            (one_line(text) && !holds_key(text)).then(|| text.to_owned())
+        })
     }
 
     pub fn domain(&self, field: &str) -> Result<Option<Domain>, Fail> {

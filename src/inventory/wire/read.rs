@@ -21,7 +21,7 @@ pub fn inventory(root: &DeTable<'_>) -> Result<Inventory, Fail> {
     let root = Section::top(root);
     version(&root)?;
     Ok(Inventory {
-        store: root.line("store")?,
+        store: root.store("store")?,
         default_scope: root.scope("default_scope")?,
         agencies: agencies(&root)?,
         keys: keys(&root)?,
@@ -149,7 +149,7 @@ fn record(key: &KeyRef, section: &Section<'_>) -> Result<Record, Fail> {
         region: section.word("region", &Region::ALL.map(Region::as_str))?,
         domain: section.domain("domain")?,
         login: section.line("login")?,
-        store: section.line("store")?,
+        store: section.store("store")?,
         current,
         pending,
         previous,

@@ -33,7 +33,7 @@ pub(super) fn sort(host: &Host, result: &Result<Reply, Failure>) -> Answer {
     if reply.is_html() && !is_plain_forbidden(reply) {
         return trouble();
     }
-    let sentence = wire::message(&reply.body).map(|it| printable(&it, 200));
+    let sentence = wire::message(&reply.body).map(|it| crate::key::shape::shown(&it, 200));
     match (reply.status, reply.json().filter(Value::is_object), sentence) {
         (200..=299, Some(json), _) => Answer::Json(json),
         (400, _, Some(sentence)) => Answer::Bad(sentence),
