@@ -2,6 +2,7 @@
 //! arguments to an exit code. A command's own arguments stand in its file.
 
 mod guard;
+mod twins;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -51,26 +52,17 @@ pub enum Color {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Inventory file to use
-    #[arg(long, global = true, value_name = "PATH", env = "KEYCTL_INVENTORY", hide_env = true)]
+    #[arg(long, global = true, value_name = "PATH")]
     pub inventory: Option<PathBuf>,
     /// Store to use in this call: keyring, file, env
-    #[arg(long, global = true, value_name = "NAME", env = "KEYCTL_STORE", hide_env = true)]
+    #[arg(long, global = true, value_name = "NAME", value_parser = twins::store_name)]
     pub store: Option<String>,
     /// Scope that completes a key ref without @…
-    #[arg(long, global = true, value_name = "SCOPE", env = "KEYCTL_SCOPE", hide_env = true)]
+    #[arg(long, global = true, value_name = "SCOPE")]
     pub scope: Option<Scope>,
     /// Form of the result: table, json, plain
-    #[arg(
-        long,
-        short,
-        global = true,
-        value_name = "FORMAT",
-        env = "KEYCTL_FORMAT",
-        hide_env = true,
-        default_value = "table",
-        hide_default_value = true
-    )]
-    pub format: Format,
+    #[arg(long, short, global = true, value_name = "FORMAT")]
+    pub format: Option<Format>,
     /// Never ask; fail where a person would be needed
     #[arg(long, global = true)]
     pub no_input: bool,
@@ -184,7 +176,12 @@ pub fn command() -> clap::Command {
 pub fn run(arguments: Vec<OsString>) -> Exit {
     let environment = Environment::of_process();
     let word = guard::command_word(&arguments);
-    let parsed = guard::check(&arguments).and_then(|()| parse(&arguments));
+    let parsed = guard::check(&arguments).and_then(|()| parse(&arguments)).and_then(|mut parsed| {
+        if let Ok(cli) = &mut parsed {
+            twins::fill(&mut cli.global, &environment)?;
+        }
+        Ok(parsed)
+    });
     let cli = match parsed {
         Ok(Ok(cli)) => cli,
         Ok(Err(shown)) => {
@@ -196,8 +193,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         }
         Err(situation) => {
             let console = Console::new(bare_setup(&arguments, &environment));
-            console.failure(word.as_deref(), &situation, is_raw(word.as_deref()));
-            return situation.exit;
+            return fail(&console, &arguments, situation);
         }
     };
     let console = Console::new(setup(&cli.global, &environment));
@@ -205,12 +201,12 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         Ok(context) => context,
         Err(error) => {
             let console = Console::new(bare_setup(&arguments, &Environment::default()));
-            return fail(&console, word.as_deref(), &error);
+            return fail(&console, &arguments, described(&error));
         }
     };
     let exit = match cli.command.run(&context) {
         Ok(exit) => exit,
-        Err(error) => fail(&context.console, word.as_deref(), &error),
+        Err(error) => fail(&context.console, &arguments, described(&error)),
     };
     // What prints no report is read by programs, which cannot act on it.
     if !is_raw(word.as_deref()) && word.as_deref() != Some("allowlist") {
@@ -219,11 +215,23 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     exit
 }
 
-fn fail(console: &Console, word: Option<&str>, error: &anyhow::Error) -> Exit {
+fn described(error: &anyhow::Error) -> Situation {
     let (exit, code, message, hint) = exit::situation(error);
-    let situation = Situation { exit, code, message, hint };
-    console.failure(word, &situation, is_raw(word));
-    exit
+    Situation { exit, code, message, hint }
+}
+
+/// Says what went wrong. Whoever called the program wrongly is told where to
+/// read on, even where nobody thought of a better next step.
+fn fail(console: &Console, arguments: &[OsString], mut situation: Situation) -> Exit {
+    if situation.exit == Exit::Usage && situation.hint.is_none() {
+        situation.hint = Some(match situation.code {
+            "bad-inventory" => "mend it in an editor; nothing was changed".to_owned(),
+            _ => format!("see `{} --help`", guard::command_path(arguments)),
+        });
+    }
+    let word = guard::command_word(arguments);
+    console.failure(word.as_deref(), &situation, is_raw(word.as_deref()));
+    situation.exit
 }
 
 fn is_raw(word: Option<&str>) -> bool {
@@ -240,9 +248,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Result<Cli, String>, Situation> {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => return Ok(Err(help_text(&error))),
         Err(error) if error.kind() == ErrorKind::DisplayVersion => return Ok(Err(version_text())),
-        Err(error) => return Err(usage(&error)),
+        Err(error) => return Err(usage(&error, arguments)),
     };
-    Cli::from_arg_matches(&matches).map(Ok).map_err(|error| usage(&error))
+    Cli::from_arg_matches(&matches).map(Ok).map_err(|error| usage(&error, arguments))
 }
 
 fn help_text(error: &clap::Error) -> String {
@@ -255,23 +263,30 @@ fn version_text() -> String {
     concat!("keyctl (e-mail API keys) ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
 }
 
-fn usage(error: &clap::Error) -> Situation {
+fn usage(error: &clap::Error, arguments: &[OsString]) -> Situation {
     use clap::error::ErrorKind;
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Situation::usage("no command was given").hint("`keyctl --help` lists the commands");
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    ) {
+        return Situation::usage("no command was given")
+            .hint(format!("`{} --help` lists the commands", guard::command_path(arguments)));
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
     let message = parts.next().unwrap_or("the arguments are not understood").to_owned();
     let rest: Vec<&str> = parts.filter(|part| !part.starts_with("For more information")).collect();
-    let hint = if rest.is_empty() { "see `keyctl --help`".to_owned() } else { rest.join("\n") };
+    let hint = match rest.is_empty() {
+        true => format!("see `{} --help`", guard::command_path(arguments)),
+        false => rest.join("\n"),
+    };
     Situation::usage(message).hint(hint)
 }
 
 fn setup(global: &Global, environment: &Environment) -> Setup {
     Setup {
-        format: global.format,
+        format: global.format.unwrap_or_default(),
         want: match (global.quiet, global.verbose) {
             (true, _) => Want::Quiet,
             (false, true) => Want::Verbose,

@@ -10,7 +10,7 @@ mod pace;
 
 use std::time::Duration;
 
-pub use client::{Client, Settings, install_crypto};
+pub use client::{Client, Settings, holds_certificate, install_crypto};
 pub use encode::segment;
 pub use origin::Origin;
 pub use pace::wait_hint;

@@ -88,6 +88,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let sealed = seal(&args, &plain, context)?;
     durable::replace(&args.path, &sealed, || crate::checkpoint::pass("backup")).map_err(|error| {
         Situation::failed("backup-failed", format!("cannot write `{}`: {error}", args.path.display()))
+            .hint("name another path; nothing was changed")
     })?;
     for key in &missing {
         context

@@ -154,7 +154,9 @@ pub fn take(context: &Context, source: &Source) -> anyhow::Result<Taken> {
         context.console.note(format!("note: taken away from the pasted text: {}", taken.stripped.join(", ")));
     }
     if taken.secret.is_empty() {
-        return Err(Situation::usage(format!("{} is empty", name(source))).into());
+        return Err(Situation::usage(format!("{} is empty", name(source)))
+            .hint("the key is expected there, such as with `printf %s \"$KEY\" | keyctl …`")
+            .into());
     }
     Ok(taken)
 }
@@ -175,6 +177,7 @@ fn read(context: &Context, source: &Source) -> anyhow::Result<Secret> {
         Source::Stdin => bounded(std::io::stdin().lock(), source),
         Source::Variable(variable) => context.environment.get(variable).map(Secret::new).ok_or_else(|| {
             Situation::usage(format!("the variable `{}` is not set, or empty", printable(variable, 60)))
+                .hint("`--from-env` takes the variable's name; it must be exported")
                 .into()
         }),
         Source::File(path) => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{Exit, Situation};
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         context.console.data(&render(&command)?)?;
         return Ok(Exit::Done);
     };
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Situation::failed("cannot-write", format!("cannot make `{}`: {error}", folder.display()))
+            .hint("name a folder that you can write to with `--output-dir`")
+    })?;
     let mut written = 0;
     for (name, command) in pages(&command, "keyctl") {
         let path = folder.join(format!("{name}.1"));

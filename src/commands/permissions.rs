@@ -17,10 +17,10 @@ use crate::provider::{self, Credential, PermissionState, Permissions};
 #[command(after_help = "\
 Examples:
   keyctl permissions klaviyo@bakery
-  keyctl permissions klaviyo@bakery --require profiles:read,lists:read   exit 3 if one is missing, 4 if not known
-  keyctl permissions klaviyo@bakery --exact campaigns:read               exit 3 also if it may do more
-  keyctl permissions mailgun@acme --require admin                        Mailgun: the role, and what it grants
-  keyctl permissions --for 'GET /api/profiles?include=lists'             what a request needs, offline")]
+  keyctl permissions klaviyo@bakery --require lists:read       exit 3 if missing, 4 if not known
+  keyctl permissions klaviyo@bakery --exact campaigns:read     exit 3 also if it may do more
+  keyctl permissions mailgun@acme --require admin              Mailgun: the role, and what it grants
+  keyctl permissions --for 'GET /api/profiles?include=lists'   what a request needs, offline")]
 pub struct Args {
     /// The key
     #[arg(value_name = "KEYREF", required_unless_present = "request", add = super::completions::keys())]

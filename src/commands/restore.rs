@@ -64,6 +64,11 @@ fn read(args: &Args, context: &Context) -> anyhow::Result<Archive> {
     let what = format!("the backup `{}`", args.path.display());
     let bytes = std::fs::read(&args.path)
         .map_err(|error| Situation::usage(format!("cannot read {what}: {error}")))?;
+    if !file::is_sealed(&bytes) {
+        return Err(Situation::usage(format!("{what} is no age file"))
+            .hint("`keyctl backup PATH` makes one")
+            .into());
+    }
     let plain = file::unseal(&bytes, &what, &context.surroundings()).map_err(Situation::from)?;
     let archive: Archive = serde_json::from_slice(&plain)
         .map_err(|_| Situation::usage(format!("{what} holds something else")))?;

@@ -14,8 +14,9 @@ use crate::output::{Cell, Page, Report, Table, Tone};
 /// Arguments of `which`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-HighLevel itself decides in this order: the location's default e-mail provider, the location's Mailgun
-setting, the agency's Mailgun setting, LC Email. What is recorded here is what you told keyctl.")]
+HighLevel itself decides in this order: the location's default e-mail provider, the location's
+Mailgun setting, the agency's Mailgun setting, LC Email. What is recorded here is what you
+told keyctl.")]
 pub struct Args {
     /// AGENCY or AGENCY/LOCATION
     #[arg(value_name = "SCOPE", add = super::completions::scopes())]

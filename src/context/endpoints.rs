@@ -28,16 +28,22 @@ impl Context {
     /// Returns the origin that stands in for a vendor's.
     pub(super) fn other_origin(&self, host: &Host) -> anyhow::Result<Option<Origin>> {
         let Some(text) = self.environment.get(host.variable) else { return Ok(None) };
-        let origin = Origin::parse(&text)
-            .map_err(|why| Situation::usage(format!("{} is unusable: {why}", host.variable)))?;
+        let origin = Origin::parse(&text).map_err(|why| {
+            Situation::usage(format!("{} is unusable: {why}", host.variable)).hint(format!(
+                "unset it to reach {}, or give an origin such as `https://gateway.example/prefix`",
+                host.name()
+            ))
+        })?;
         Ok(Some(origin))
     }
 
     /// Returns the host and port that stand in for a vendor's relay.
     pub(super) fn other_relay(&self, relay: &Relay) -> anyhow::Result<Option<(String, u16)>> {
         let Some(text) = self.environment.get(relay.variable) else { return Ok(None) };
-        let target = host_and_port(&text)
-            .ok_or_else(|| Situation::usage(format!("{} is no HOST:PORT", relay.variable)))?;
+        let target = host_and_port(&text).ok_or_else(|| {
+            Situation::usage(format!("{} is no HOST:PORT", relay.variable))
+                .hint(format!("unset it to reach {}, or write it like `127.0.0.1:2525`", relay.host))
+        })?;
         Ok(Some(target))
     }
 

@@ -8,7 +8,7 @@ mod secrets;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -222,9 +222,7 @@ impl Context {
         }
         let roots = match self.environment.path("KEYCTL_CA_FILE") {
             None => Vec::new(),
-            Some(path) => vec![std::fs::read(&path).map_err(|error| {
-                Situation::usage(format!("KEYCTL_CA_FILE: cannot read `{}`: {error}", path.display()))
-            })?],
+            Some(path) => vec![read_roots(&path)?],
         };
         self.say_overrides(origins.keys().chain(relays.keys()).copied());
         Ok(Network {
@@ -239,6 +237,19 @@ impl Context {
             }),
             speaker: smtp::Speaker::new(smtp::Settings { overrides: relays, extra_roots: roots }),
         })
+    }
+}
+
+fn read_roots(path: &Path) -> Result<Vec<u8>, Situation> {
+    let unusable = |why: String| {
+        Situation::usage(format!("KEYCTL_CA_FILE: {why}"))
+            .hint("name a file with `-----BEGIN CERTIFICATE-----` blocks, or unset it")
+    };
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| unusable(format!("cannot read `{shown}`: {error}")))?;
+    match http::holds_certificate(&bytes) {
+        true => Ok(bytes),
+        false => Err(unusable(format!("`{shown}` holds no PEM certificate"))),
     }
 }
 

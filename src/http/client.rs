@@ -60,6 +60,11 @@ pub struct Client {
     world: OnceLock<Result<blocking::Client, Failure>>,
 }
 
+/// Returns whether a PEM bundle has a certificate that can be read.
+pub fn holds_certificate(bundle: &[u8]) -> bool {
+    reqwest::Certificate::from_pem_bundle(bundle).is_ok_and(|it| !it.is_empty())
+}
+
 /// Installs the one provider of cryptography, once.
 pub fn install_crypto() {
     // An error only says that one is installed already.

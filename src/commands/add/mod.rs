@@ -29,8 +29,9 @@ Examples:
   printf %s \"$KEY\" | keyctl add brevo@acme --stdin
   keyctl add --from-dotenv .env --scope acme --dry-run
 
-A key is never an argument: arguments are visible to every user of the machine. What was pasted along
-(quotes, `Bearer`, `api:`, a newline) is taken away. A key that its provider refuses is not saved.")]
+A key is never an argument: arguments are visible to every user of the machine. What was pasted
+along (quotes, `Bearer`, `api:`, a newline) is taken away. A key that its provider refuses is not
+saved.")]
 pub struct Args {
     /// PROVIDER[:LABEL]@AGENCY[/LOCATION]
     #[arg(value_name = "KEYREF", required_unless_present = "from_dotenv", add = super::completions::keys())]

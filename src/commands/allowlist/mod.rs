@@ -27,8 +27,8 @@ Examples:
   keyctl allowlist mailgun@acme --relax --for 15m     then save the key where the list kept it out
   keyctl allowlist mailgun@acme --restore
 
-An empty list lets every address in. The whole list is saved on this machine before anything is deleted;
-nothing restores it by itself, but every command reminds you until it is restored.")]
+An empty list lets every address in. The whole list is saved on this machine before anything is
+deleted; nothing restores it by itself, but every command reminds you until it is restored.")]
 pub struct Args {
     /// A key of the account that may change the list
     #[arg(value_name = "KEYREF", add = super::completions::keys())]

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     each_location: bool,
     /// Where to paste it
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = web_address)]
     url: Option<String>,
     /// The program and its arguments; one quoted text is taken apart at spaces
     #[arg(long, value_name = "ARGV", num_args = 1.., conflicts_with = "url")]
@@ -91,6 +91,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let lines = added.iter().map(|it| Line::new(context, &key, it)).collect();
     context.console.report(&Lines { consumers: lines })?;
     Ok(Exit::Done)
+}
+
+/// Checks that a browser can be sent there.
+fn web_address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    match rest.is_some_and(|it| !it.is_empty() && !it.starts_with('/') && it.chars().all(plain)) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{}` is no web address; it begins with `https://`", printable(text, 80))),
+    }
 }
 
 /// A place recorded while its key rotates has to get the new key, too; grace

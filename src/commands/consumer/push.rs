@@ -16,8 +16,8 @@ pub struct Args {
     /// The key to hand over
     #[arg(value_name = "KEYREF", add = completions::keys())]
     key: KeyRefArg,
-    /// The places that get it
-    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    /// The places that get it [default: every place that takes it by itself]
+    #[arg(value_name = "NAME", conflicts_with = "all")]
     names: Vec<String>,
     /// Every place that takes it by itself
     #[arg(long)]
@@ -38,13 +38,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         let found = record.consumers.iter().find(|it| it.name == *name);
         chosen.push(found.ok_or_else(|| no_such_consumer(&key, record, name))?);
     }
-    if args.all {
+    if args.all || args.names.is_empty() {
         chosen.extend(record.consumers.iter().filter(|it| it.kind != ConsumerKind::Manual));
         if chosen.is_empty() {
             return Err(Situation::missing(
                 "nothing-selected",
                 format!("no consumer of `{key}` takes the key by itself"),
             )
+            .hint(format!("`keyctl consumer list {key}` shows them; copy the key with `keyctl get {key}`"))
             .into());
         }
     }

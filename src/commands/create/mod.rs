@@ -30,8 +30,8 @@ Examples:
   keyctl create klaviyo@acme --permissions campaigns:read,profiles:read --open
   keyctl create brevo@acme --print-url        only tells where it is made
 
-Mailgun keys are made by API, by an account key of the role admin; the others in the provider's console,
-and pasted.")]
+Mailgun keys are made by API, by an account key of the role admin; the others in the provider's
+console, and pasted.")]
 pub struct Args {
     /// PROVIDER[:LABEL]@AGENCY[/LOCATION]
     #[arg(value_name = "KEYREF", add = completions::keys())]

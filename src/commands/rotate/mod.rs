@@ -30,11 +30,11 @@ use crate::key::{KeyRefArg, Selector};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  keyctl rotate mailgun@acme --plan                         what would happen; changes nothing
-  keyctl rotate mailgun@acme                                plan, question, new key, test, switch, hand over
+  keyctl rotate mailgun@acme --plan                      what would happen; changes nothing
+  keyctl rotate mailgun@acme                             plan, question, new key, test, switch
   keyctl rotate mailgun@acme --ack 'HighLevel agency settings'
-  keyctl rotate --resume --all                              go on with whatever can go on; for cron
-  keyctl rotate mailgun@acme --compromised --kill-now       it leaked: no grace, the old key dies at once
+  keyctl rotate --resume --all                           go on with whatever can go on; for cron
+  keyctl rotate mailgun@acme --compromised --kill-now    it leaked: the old key dies at once
   printf %s \"$NEW\" | keyctl rotate brevo@acme --yes --stdin    a key made in the console
 
 Nothing runs by itself: after the grace period `--resume` retires the old key.")]

@@ -42,6 +42,11 @@ enum Verb {
 
 /// Arguments of `scope add` and `scope set`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  keyctl scope add acme --name 'Acme GmbH' --platform highlevel --rotate-every 90d --default
+  keyctl scope set acme/berlin --domain mg.berlin.example
+  keyctl scope set acme/hamburg --email-provider other     it sends with something else")]
 struct EditArgs {
     /// AGENCY or AGENCY/LOCATION
     #[arg(value_name = "SCOPE", add = super::completions::scopes())]

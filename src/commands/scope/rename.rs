@@ -19,9 +19,9 @@ pub fn run(scope: &Scope, new: &str, context: &Context) -> anyhow::Result<Exit> 
             return Err(Situation::usage(format!("`{scope}` already has that name")).into());
         }
         if inventory.has_scope(&target) {
-            return Err(
-                Situation::refused("scope-exists", format!("there is a scope `{target}` already")).into()
-            );
+            return Err(Situation::refused("scope-exists", format!("there is a scope `{target}` already"))
+                .hint(format!("take another name, or remove it first: `keyctl scope remove {target}`"))
+                .into());
         }
         rename(inventory, scope, &target);
         Ok(())

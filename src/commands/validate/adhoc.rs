@@ -9,7 +9,7 @@ use super::{Args, probes};
 use crate::commands::{intake, permitted};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
-use crate::key::{Kind, Record, RecordId};
+use crate::key::{Kind, ProviderId, Record, RecordId};
 use crate::provider::{self, Credential, Detection, Unsorted};
 
 /// Refuses the options that describe a key which is in no inventory.
@@ -39,6 +39,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         Some(name) => intake::Source::Variable(name.clone()),
         None => intake::Source::Stdin,
     };
+    if let Some(provider) = args.provider {
+        has_kind(provider, args.kind)?;
+    }
     let taken = intake::take(context, &source)?;
     let (provider, kind) = recognise(args, &taken)?;
     super::check_permissions(std::iter::once(provider.id()), &args.require)?;
@@ -92,6 +95,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))
 }
 
+/// Checks that a provider has keys of the kind that was said.
+fn has_kind(provider: ProviderId, kind: Option<Kind>) -> Result<(), Situation> {
+    match kind.filter(|it| !provider.kinds().contains(it)) {
+        None => Ok(()),
+        Some(kind) => {
+            let known = provider.kinds().iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+            Err(Situation::usage(format!("{provider} has no `{kind}` keys; it has: {known}")))
+        }
+    }
+}
+
 /// Returns the provider (said, or recognised) and the kind, as far as the text
 /// tells it.
 fn recognise(
@@ -114,12 +128,7 @@ fn recognise(
                 .into());
         }
     };
-    if let Some(kind) = args.kind
-        && !provider.kinds().contains(&kind)
-    {
-        let known = provider.kinds().iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(Situation::usage(format!("{provider} has no `{kind}` keys; it has: {known}")).into());
-    }
+    has_kind(provider, args.kind)?;
     let kind = args.kind.or(match candidates.as_slice() {
         [(_, only)] => Some(only.kind),
         _ => None,

@@ -171,7 +171,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
     let results = report::Results::new(lines, answers.count(), answers.complete);
     let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
-    Ok(if answers.complete { exit } else { Exit::Interrupted })
+    Ok(if answers.complete && !is_raised(&interrupted) { exit } else { Exit::Interrupted })
 }
 
 /// Refuses a permission that none of the providers knows.

@@ -20,7 +20,7 @@ use identity::Keys;
 
 pub use manage::{Created, Removed, add_recipient, init, list_recipients, remove_recipient};
 pub use recipients::{Recipient, RecipientError, check as check_recipient};
-pub use sealed::{seal_to, seal_with, unseal};
+pub use sealed::{is_sealed, seal_to, seal_with, unseal};
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
 use crate::key::Secret;

@@ -32,6 +32,11 @@ pub fn seal_with(plain: &[u8], passphrase: &Secret) -> Result<Vec<u8>, StoreErro
     identity::lock(plain, passphrase)
 }
 
+/// Returns whether bytes are an age file, binary or armoured.
+pub fn is_sealed(bytes: &[u8]) -> bool {
+    content::is_age(bytes)
+}
+
 /// Decrypts what [`seal_to`] or [`seal_with`] made, with the identity or a
 /// passphrase that is asked for. `what` names it in messages.
 ///
