@@ -5,14 +5,17 @@
 mod allowlist;
 mod audit;
 mod backup;
+mod bad_input;
 mod basics;
 mod ci_examples;
 #[cfg(unix)]
 mod ci_runs;
 mod contract;
+mod contract_lines;
 mod create;
 mod documents;
 mod domains;
+mod exit_codes;
 mod handing;
 mod http_client;
 mod inventory;
@@ -27,6 +30,7 @@ mod sandbox_mail;
 mod scale;
 mod schemas;
 mod scope;
+mod secrecy;
 mod send_test;
 mod smtp_speaker;
 mod store_command;
