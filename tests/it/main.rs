@@ -32,6 +32,7 @@ mod schemas;
 mod scope;
 mod secrecy;
 mod send_test;
+mod smtp_real;
 mod smtp_speaker;
 mod store_command;
 mod stores;

@@ -1,6 +1,9 @@
 //! What the tests stand on: real daemons, the program, the sandbox.
 
 #[allow(dead_code, reason = "each subject uses some of it")]
+#[cfg(target_os = "linux")]
+pub mod postfix;
+#[allow(dead_code, reason = "each subject uses some of it")]
 pub mod sandbox;
 #[allow(dead_code, reason = "each subject uses some of it")]
 pub mod scene;

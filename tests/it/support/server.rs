@@ -20,22 +20,31 @@ impl<T: Read + Write + Send> Wire for T {}
 pub struct Tls {
     config: Arc<ServerConfig>,
     pub root: Vec<u8>,
+    /// The server's certificate and its key, in PEM, for a server of somebody else's.
+    pub certificate: String,
+    pub key: String,
 }
 
 impl Tls {
     /// Makes an authority and a certificate for the loopback names.
     pub fn make() -> Self {
+        Self::naming(&["localhost", "127.0.0.1", "127.0.0.65"])
+    }
+
+    /// The same for these names and addresses.
+    pub fn naming(names: &[&str]) -> Self {
         let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let root_key = KeyPair::generate().unwrap();
         let pem = root.self_signed(&root_key).unwrap().pem();
         let issuer = Issuer::new(root, root_key);
-        let names = ["localhost", "127.0.0.1", "127.0.0.65"].map(str::to_owned);
+        let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
         let mut leaf = CertificateParams::new(names).unwrap();
         leaf.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
         let certificate = leaf.signed_by(&key, &issuer).unwrap();
+        let (certificate_pem, key_pem) = (certificate.pem(), key.serialize_pem());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -44,7 +53,7 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        Self { config: Arc::new(config), root: pem.into_bytes() }
+        Self { config: Arc::new(config), root: pem.into_bytes(), certificate: certificate_pem, key: key_pem }
     }
 
     /// Begins TLS on a connection.
