@@ -21,6 +21,8 @@ pub struct Described {
     pub expires: Option<Expiry>,
     pub permissions: Vec<String>,
     pub consumers: Vec<String>,
+    /// What was asked for when the key was made: it should have no more.
+    pub no_more_than: Vec<String>,
 }
 
 impl Described {

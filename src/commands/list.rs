@@ -39,6 +39,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             args.scope.as_ref().is_none_or(|scope| scope.covers(&key.scope) || effective.contains(key));
         if here && args.provider.is_none_or(|it| it == key.provider) {
             keys.push(lines.line(key, record));
+            lines.idle(key, record).iter().for_each(|it| context.console.warning(it));
         }
     }
     if keys.is_empty() && (args.scope.is_some() || args.provider.is_some()) {

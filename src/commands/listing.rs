@@ -3,13 +3,14 @@
 
 use serde::Serialize;
 
+use super::idle;
 use crate::clock::rfc3339;
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Expiry, Fingerprint, KeyRef, KeyState, Kind, ProviderId, Record, Region, Scope};
 use crate::output::{Cell, Tone};
 use crate::rotation::Stage;
-use crate::state::{VERDICTS, Verdicts};
+use crate::state::{LastVerdict, VERDICTS, Verdicts};
 
 /// One line of `list`, its fields in the contract's order.
 #[derive(Debug, Clone, Serialize)]
@@ -47,11 +48,20 @@ impl<'a> Lines<'a> {
         Self { context, inventory, verdicts: context.state.read(VERDICTS), now: context.now() }
     }
 
+    /// A verdict belongs to the secret it was given on.
+    fn last(&self, record: &Record) -> Option<&LastVerdict> {
+        let last = self.verdicts.get(record.id.as_str())?;
+        let same = record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint);
+        same.then_some(last)
+    }
+
+    /// Returns the warning that a key may end because nobody uses it.
+    pub fn idle(&self, key: &KeyRef, record: &Record) -> Option<String> {
+        idle::warning(key, record, self.last(record), self.now)
+    }
+
     pub fn line(&self, key: &KeyRef, record: &Record) -> Line {
-        let last = self.verdicts.get(record.id.as_str()).filter(|last| {
-            // A verdict belongs to the secret it was given on.
-            record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint)
-        });
+        let last = self.last(record);
         Line {
             key: key.clone(),
             provider: key.provider,

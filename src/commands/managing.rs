@@ -104,8 +104,9 @@ pub fn find(
     let mut seen = std::collections::BTreeSet::new();
     able.retain(|it| seen.insert(it.keyed.secret.fingerprint()));
     match (able.len(), doubt) {
-        (1, None) => able.pop().ok_or_else(|| may_not(managed, String::new())),
-        (0, Some((key, why))) | (1, Some((key, why))) => Err(untold(&key, &why)),
+        // A key of which nothing could be told does not make a proven one ambiguous.
+        (1, _) => able.pop().ok_or_else(|| may_not(managed, String::new())),
+        (0, Some((key, why))) => Err(untold(&key, &why)),
         (0, None) => {
             let tried = if unable.is_empty() { String::new() } else { format!(" ({})", unable.join("; ")) };
             Err(may_not(managed, format!("no key at hand may manage `{}`{tried}", managed.key)))

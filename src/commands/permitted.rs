@@ -68,6 +68,39 @@ pub fn prove(
     states
 }
 
+/// Returns what a key was proven to have beyond what was asked for: by what
+/// the provider told of it, else by trying everything that can be tried.
+pub fn excess(
+    net: &Net<'_>,
+    provider: ProviderId,
+    credential: &Credential<'_>,
+    facts: &Facts,
+    asked: &[String],
+) -> Vec<String> {
+    let Some(facet) = provider::provider(provider).permissions().filter(|_| !asked.is_empty()) else {
+        return Vec::new();
+    };
+    let held = facts.permissions.clone().unwrap_or_else(|| {
+        let states = facet.check(net, credential, &[], false).unwrap_or_default();
+        states.into_iter().filter(|it| it.granted == Some(true)).map(|it| it.name).collect()
+    });
+    let asked = facet.expand(asked);
+    held.into_iter().filter(|it| !asked.contains(it)).collect()
+}
+
+/// Adds to a judgement that a key may do more than was asked for.
+pub fn judge_excess(judgement: &mut Judgement, excess: &[String]) {
+    if excess.is_empty() || !judgement.accepted() || judgement.has(Reason::PermissionExcess) {
+        return;
+    }
+    judgement.add(Reason::PermissionExcess);
+    judgement.detail =
+        format!("{}; it may do more than was asked for: {}", judgement.detail, excess.join(", "));
+    judgement.hint.get_or_insert_with(|| {
+        "replace it by one that may do no more: `keyctl rotate`, which asks for what is recorded".to_owned()
+    });
+}
+
 /// Adds what the states mean to a judgement; names in their one spelling. What is only recorded, and cannot
 /// be found out, says nothing; what is required must be proven. Returns
 /// whether a required one was proven missing.

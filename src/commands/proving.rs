@@ -75,6 +75,12 @@ impl<'a> Proof<'a> {
         };
         let described = (provider, &needed);
         super::validate::judge::judge_alone(&mut judgement, described, &[], &states, context.now());
+        if judgement.accepted() {
+            let credential = Credential::of(&needed, self.secret);
+            let asked = &self.described.no_more_than;
+            let excess = permitted::excess(&net(context)?, provider, &credential, &judgement.facts, asked);
+            permitted::judge_excess(&mut judgement, &excess);
+        }
         judge_account(&mut judgement, seen);
         judge_domains(&mut judgement, self.key, self.kind, inventory);
         self.judgement = Some(judgement);
@@ -96,6 +102,7 @@ impl<'a> Proof<'a> {
         if record.fingerprint.is_none() || record.fingerprint != before {
             // What was recorded of another secret is not true of this one.
             record.remote_id = vendor.embedded_id(self.secret);
+            record.account_id = vendor.embedded_account(self.secret).or(record.account_id.take());
             record.remote_name = None;
             record.role = None;
             record.created = None;

@@ -116,6 +116,7 @@ fn described(args: &Args, key: &KeyRef, record: &Record) -> Result<(Described, b
         expires: args.expires,
         permissions: args.permissions.clone(),
         consumers: Vec::new(),
+        no_more_than: Vec::new(),
     };
     // A kind may need what is recorded already.
     let mut whole = Described {

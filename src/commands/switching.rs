@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::guiding;
 use super::keeping::not_in_rotation;
-use super::managing::{self, Managed};
+use super::managing::{self, Managed, Managing};
 use super::remember::remember;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
 use crate::output::{Answer, Page, Report, Tone};
-use crate::provider::{self, ConsoleAsk, ConsoleTask, Credential};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Credential, Family};
 
 /// Which way a key is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,12 +118,19 @@ fn switched(
 ) -> anyhow::Result<How> {
     let provider = provider::provider(key.provider);
     let switch = provider.keys().and_then(|it| it.switch());
-    if let (Some(switch), Some(id)) = (switch, &record.remote_id) {
+    if let Some(switch) = switch {
         match managing::find(context, inventory, Managed { key, kind: record.kind }, using) {
             Ok(manager) => {
                 consent(context, key, record, turn)?;
+                let Some(id) = remote_id(context, inventory, (key, record), &manager)? else {
+                    context.console.note(format!(
+                        "note: not by API: the list that `{}` sees does not tell which key `{key}` is",
+                        manager.keyed.key
+                    ));
+                    return by_person(context, key, record, turn);
+                };
                 let net = context.net()?;
-                switch.set(&net, &manager.keyed.credential(), id, turn == Turn::On).map_err(|trouble| {
+                switch.set(&net, &manager.keyed.credential(), &id, turn == Turn::On).map_err(|trouble| {
                     let unknown = trouble.reason.verdict() == Verdict::Unknown;
                     let exit = if unknown { Exit::Unknown } else { Exit::Failed };
                     let message = format!("`{key}` was not switched: {}", trouble.detail);
@@ -137,6 +144,25 @@ fn switched(
         }
     }
     by_person(context, key, record, turn)
+}
+
+/// Returns the provider's id of the key: the recorded one, else that of the
+/// listed key whose masked form ends like the secret.
+fn remote_id(
+    context: &Context,
+    inventory: &Inventory,
+    (key, record): (&KeyRef, &Record),
+    manager: &Managing,
+) -> anyhow::Result<Option<String>> {
+    if record.remote_id.is_some() {
+        return Ok(record.remote_id.clone());
+    }
+    let Some(admin) = provider::provider(key.provider).keys() else { return Ok(None) };
+    let secret = context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?;
+    let Some(secret) = secret else { return Ok(None) };
+    let family = Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region };
+    let listed = admin.list(&context.net()?, &manager.keyed.credential(), &family).unwrap_or_default();
+    Ok(admin.own(&listed, &secret).map(|it| it.id.clone()))
 }
 
 fn consent(context: &Context, key: &KeyRef, record: &Record, turn: Turn) -> anyhow::Result<()> {

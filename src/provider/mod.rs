@@ -217,8 +217,24 @@ pub trait Provider: Sync {
         false
     }
 
-    /// Returns the public id a key carries inside itself, offline.
+    /// Returns the kind of key whose check tells the login that keys of `kind`
+    /// of the same account are used with, where there is one.
+    fn login_teller(&self, _kind: Kind) -> Option<Kind> {
+        None
+    }
+
+    /// Returns how long a key may lie unused before the provider ends it.
+    fn idle_limit(&self) -> Option<Span> {
+        None
+    }
+
+    /// Returns the public id of the key that it carries inside itself, offline.
     fn embedded_id(&self, _secret: &Secret) -> Option<String> {
+        None
+    }
+
+    /// Returns the id of the account that a key names inside itself, offline.
+    fn embedded_account(&self, _secret: &Secret) -> Option<String> {
         None
     }
 

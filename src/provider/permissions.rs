@@ -43,6 +43,19 @@ pub trait Permissions: Sync {
     /// Names no such permission.
     fn normalise(&self, name: &str) -> Result<String, String>;
 
+    /// Returns the names that words such as `read-only` and `full` stand for,
+    /// and all others in their one spelling, each once.
+    fn expand(&self, asked: &[String]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in asked {
+            let name = self.normalise(name).unwrap_or_else(|_| name.clone());
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// Returns what `METHOD /path` needs, offline; `None`: no such route.
     fn needed_for(&self, method: &str, path: &str) -> Option<Vec<String>>;
 }

@@ -106,6 +106,7 @@ impl Args {
             expires: self.expires,
             permissions: self.permissions.clone(),
             consumers: self.consumer.clone(),
+            no_more_than: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use crate::commands::described::{Described, say_the_kind};
 use crate::commands::intake::Taken;
 use crate::commands::keeping::{Existing, Keeping};
+use crate::commands::logins;
 use crate::commands::proving::{self, Proof};
 use crate::commands::remember;
 use crate::context::Context;
@@ -72,8 +73,18 @@ pub fn add(
     let taken = take(context)?;
     let (kind, judgement) = recognise(context, key, described, &taken, manner)?;
     described.check_kind(key.provider, kind)?;
-    let proof = Proof::of(key, kind, described, &taken.secret, judgement);
-    let proof = if manner.validate { proof.prove(context, inventory, keeping.seen())? } else { proof };
+    let told = logins::supply(context, inventory, key, kind, described)?;
+    let mut proof = Proof::of(key, kind, described, &taken.secret, judgement);
+    if manner.validate {
+        proof = proof.prove(context, inventory, keeping.seen())?;
+    }
+    if let (Some(judgement), Some(login)) = (&mut proof.judgement, &described.login) {
+        let told = match told {
+            None if logins::matters(judgement) => logins::ask(context, inventory, key, kind, None)?,
+            told => told,
+        };
+        told.iter().for_each(|it| logins::compare(judgement, key, login, it));
+    }
     let store = keeping.store.name().to_owned();
     let mut added = Added {
         key: key.clone(),
@@ -94,6 +105,7 @@ pub fn add(
     added.saved = true;
     if let Some(judgement) = &added.judgement {
         remember::remember(context, &[(&added.key, &added.record, judgement)])?;
+        logins::offer(context, inventory, &added.key, judgement);
     }
     Ok(added)
 }

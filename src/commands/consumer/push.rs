@@ -7,7 +7,9 @@ use crate::commands::delivering::{self, Handover};
 use crate::commands::{completions, managing::Keyed};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
-use crate::key::{Consumer, ConsumerKind, KeyRefArg};
+use crate::inventory::Inventory;
+use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg};
+use crate::output::Answer;
 use crate::rotation::Progress;
 
 /// Arguments of `consumer push`.
@@ -28,7 +30,8 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 1 when one fails, 2 for a place where a person pastes it, 8 when there
-/// is no such place, 9 for a command that is not approved.
+/// is no such place, 9 for a command that is not approved, or a location that is
+/// to be written without a word of consent.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let key = context.complete(&args.key)?;
     let inventory = context.inventory()?;
@@ -63,6 +66,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         .map(|it| (it.name.as_str(), it.command.as_slice()))
         .collect();
     delivering::ask_approval(context, &commands)?;
+    preview(context, inventory, &key, &chosen)?;
     let keyed = Keyed::read(context, inventory, &key)?;
     let mut consumers = Vec::new();
     let mut exit = Exit::Done;
@@ -87,6 +91,38 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     }
     context.console.report(&PushReport { consumers })?;
     Ok(exit)
+}
+
+/// Shows what would be written to whose settings before it is: nothing reads
+/// a key back from HighLevel, and what else a write touches is not documented.
+fn preview(
+    context: &Context,
+    inventory: &Inventory,
+    key: &KeyRef,
+    chosen: &[&Consumer],
+) -> Result<(), Situation> {
+    let writes: Vec<&Consumer> =
+        chosen.iter().copied().filter(|it| it.kind == ConsumerKind::Highlevel).collect();
+    if writes.is_empty() {
+        return Ok(());
+    }
+    for consumer in &writes {
+        let told =
+            delivering::destination(inventory, key, consumer).map_err(|it| Situation::usage(it.why))?;
+        context.console.note(format!("`{}`: {told}", consumer.name));
+    }
+    match context.console.confirm(&format!("Write `{key}` to {} locations?", writes.len())) {
+        Answer::Yes => {
+            context.restart_clock();
+            Ok(())
+        }
+        Answer::No => Err(Situation::refused("not-confirmed", "nothing was written")),
+        Answer::Nobody => Err(Situation::refused(
+            "not-confirmed",
+            "writing a key into the settings of a HighLevel location needs a word of consent",
+        )
+        .hint("add `--yes`")),
+    }
 }
 
 /// A rotation that waits for this place learns that it has the current key.

@@ -160,6 +160,7 @@ impl<'a> New<'a> {
             expires,
             permissions: permissions.iter().filter(|it| named(it)).cloned().collect(),
             consumers: args.consumer.clone(),
+            no_more_than: permissions.clone(),
         };
         if kind == Kind::Smtp && bound && described.login.is_none() {
             described.login = described.domain.as_ref().map(|domain| login(context, &key, domain));

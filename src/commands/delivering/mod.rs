@@ -52,6 +52,18 @@ pub fn hand_over(context: &Context, handover: &Handover<'_>) -> Result<String, F
     }
 }
 
+/// Returns what a push into a HighLevel location would write, and where.
+///
+/// # Errors
+/// What is missing.
+pub fn destination(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<String, Failed> {
+    let target = location::target(inventory, key, consumer)?;
+    Ok(format!(
+        "writes the Mailgun key and the domain {} to the location {} ({}) with `{}`",
+        target.domain, target.location, target.location_id, target.token
+    ))
+}
+
 /// Checks, changing nothing, that a consumer could be handed a secret.
 ///
 /// # Errors

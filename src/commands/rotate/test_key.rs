@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::work::{Flow, Snapshot, Work};
+use crate::commands::permitted;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
+use crate::key::verdict::Facts;
 use crate::key::{Judgement, Kind, Reason, Record, Secret, Verdict};
 use crate::provider::Credential;
 use crate::rotation::{Rotation, Stage};
@@ -47,7 +49,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if let Some(why) = other_account(snapshot.record()?, old.as_ref(), &new) {
         return Err(unfit(snapshot, &why).into());
     }
-    lacks_permissions(work, snapshot, &record, &secret)?;
+    lacks_permissions(work, snapshot, (&record, &new.facts), &secret)?;
     if old.is_none() {
         work.context.console.note(format!("`{key}`: the old key cannot be compared with, it does not work"));
     }
@@ -202,7 +204,7 @@ fn other_account(record: &Record, old: Option<&Judgement>, new: &Judgement) -> O
 fn lacks_permissions(
     work: &Work<'_>,
     snapshot: &Snapshot,
-    record: &Record,
+    (record, facts): (&Record, &Facts),
     secret: &Secret,
 ) -> anyhow::Result<()> {
     let wanted = if snapshot.rotation.permissions.is_empty() {
@@ -226,6 +228,17 @@ fn lacks_permissions(
     let missing: Vec<String> =
         states.iter().filter(|it| it.granted == Some(false)).map(|it| it.name.clone()).collect();
     if missing.is_empty() {
+        // More than was asked for is no reason to stop; that it is so must be said.
+        let (net, provider) = (work.context.net()?, snapshot.key().provider);
+        let credential = Credential::of(record, secret);
+        let excess = permitted::excess(&net, provider, &credential, facts, wanted);
+        if !excess.is_empty() {
+            work.context.console.warning(format!(
+                "permission-excess: the new key of `{}` may do more than was asked for: {}",
+                snapshot.key(),
+                excess.join(", ")
+            ));
+        }
         return Ok(());
     }
     Err(unfit(snapshot, &format!("it lacks the permissions {}", missing.join(", "))).into())
@@ -234,7 +247,7 @@ fn lacks_permissions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::verdict::{DomainFact, Facts};
+    use crate::key::verdict::DomainFact;
     use crate::key::{Domain, RecordId};
 
     fn seen(account: Option<&str>, ids: &[&str], domains: &[&str]) -> Judgement {

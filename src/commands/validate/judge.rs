@@ -11,7 +11,7 @@ use super::seen::Domains;
 use super::witness::{self, Accounts};
 use super::{Args, Expect, place};
 use crate::clock::{Span, rfc3339, spoken};
-use crate::commands::{permitted, remember};
+use crate::commands::{logins, permitted, remember};
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict};
@@ -92,6 +92,7 @@ impl<'a> Run<'a> {
             let own = if let Ask::Probe(n) = ask { Some(*n) } else { None };
             let witness = accounts.witness(own, key, record, known);
             if let Some(answer) = own.and_then(|n| self.answers.get(n)) {
+                self.compare_login(&mut one.judgement, key, record);
                 weigh_refusal(&mut one.judgement, key, known, witness);
                 self.warn_of_other_account(&one.judgement, key, known);
                 judge_account(&mut one.judgement, record);
@@ -145,6 +146,15 @@ impl<'a> Run<'a> {
             one.last_success = one.checked_at;
         }
         one
+    }
+
+    /// Another key of the account may tell that the login is right, or not.
+    fn compare_login(&self, judgement: &mut Judgement, key: &KeyRef, record: &Record) {
+        let Some(login) = &record.login else { return };
+        let teller = logins::teller(self.inventory, key, record.kind, record.account_id.as_deref());
+        if let Some(told) = teller.and_then(|(by, _)| self.batch.told(by, self.answers)) {
+            logins::compare(judgement, key, login, &told);
+        }
     }
 
     /// Mailgun has no account id: key ids and domains that are both others
@@ -310,7 +320,12 @@ pub fn judge_alone(
     let spell = |names: &[String]| -> Vec<String> {
         names.iter().map(|it| permitted::spelling(provider, it)).collect()
     };
-    let lacks = permitted::judge(judgement, &spell(required), &spell(&record.permissions), states);
+    let recorded = spell(&record.permissions);
+    let lacks = permitted::judge(judgement, &spell(required), &recorded, states);
+    if let Some(held) = judgement.facts.permissions.as_ref().filter(|_| !recorded.is_empty()) {
+        let excess: Vec<String> = held.iter().filter(|it| !recorded.contains(it)).cloned().collect();
+        permitted::judge_excess(judgement, &excess);
+    }
     judge_expiry(judgement, record, now);
     lacks
 }

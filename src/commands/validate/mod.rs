@@ -151,6 +151,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut answers = probes::Answers::none();
     let jobs = usize::from(args.jobs);
     batch.ask(context, jobs, &interrupted, &mut answers)?;
+    let tellers = batch.tellers(inventory, &answers);
+    if !tellers.is_empty() {
+        batch.add_witnesses(context, inventory, tellers);
+        batch.ask(context, jobs, &interrupted, &mut answers)?;
+    }
     let evidence: BTreeMap<String, Evidence> = context.state.read(EVIDENCE);
     if args.expect.is_some() {
         let in_doubt = batch.in_doubt(&answers);

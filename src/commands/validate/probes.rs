@@ -3,9 +3,9 @@
 //! told is reduced at once, so that memory stays flat.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::is_raised;
 use super::seen::{self, Domains};
 use crate::clock::Span;
-use crate::commands::permitted;
+use crate::commands::{logins, permitted};
 use crate::context::{Context, Slot};
 use crate::exit::Situation;
 use crate::inventory::Inventory;
@@ -36,6 +36,10 @@ pub struct Probe<'a> {
     permissions: Vec<String>,
     /// The domains of the scopes where it is effective.
     domains: BTreeSet<Domain>,
+    /// The probe that tells the login, where none is recorded.
+    teller: Option<usize>,
+    /// What its provider said, where another probe needs that, too.
+    said: Option<OnceLock<Judgement>>,
 }
 
 /// What is asked of every key.
@@ -109,6 +113,7 @@ impl<'a> Batch<'a> {
                 Ok(Some(secret)) => {
                     let n = batch.question(key, record, secret);
                     batch.probes[n].wish(inventory, key, record, wish);
+                    batch.find_login(context, inventory, n);
                     Ask::Probe(n)
                 }
                 Ok(None) => Ask::Known(Box::new(missing(key))),
@@ -133,6 +138,43 @@ impl<'a> Batch<'a> {
             }
             _ => Ok(batch),
         }
+    }
+
+    /// Lets the n-th probe learn its login from another, where it has none.
+    fn find_login(&mut self, context: &Context, inventory: &'a Inventory, n: usize) {
+        let (key, record) = (self.probes[n].key, self.probes[n].record);
+        if record.login.is_some() {
+            return;
+        }
+        let Some((by, held)) = logins::teller(inventory, key, record.kind, record.account_id.as_deref())
+        else {
+            return;
+        };
+        if let Ok(Some(secret)) = context.secret(inventory, by, held, Slot::Current) {
+            let teller = self.question(by, held, secret);
+            self.probes[teller].said = Some(OnceLock::new());
+            self.probes[n].teller = Some(teller);
+        }
+    }
+
+    /// Returns the keys that can tell whether a login that was refused is the
+    /// account's, and were not asked.
+    pub fn tellers(&self, inventory: &'a Inventory, answers: &Answers) -> BTreeSet<&'a KeyRef> {
+        let refused = self.records.iter().filter(|(_, record, ask)| {
+            let answer = if let Ask::Probe(n) = ask { answers.get(*n) } else { None };
+            record.login.is_some() && answer.is_some_and(|it| logins::matters(&it.judgement))
+        });
+        let tellers = refused.filter_map(|(key, record, _)| {
+            logins::teller(inventory, key, record.kind, record.account_id.as_deref())
+        });
+        let new = |by: &&KeyRef| !self.probes.iter().any(|it| it.key == *by);
+        tellers.map(|(by, _)| by).filter(new).collect()
+    }
+
+    /// Returns what a key told of its account's login in this run.
+    pub fn told(&self, by: &KeyRef, answers: &Answers) -> Option<logins::Told> {
+        let n = self.probes.iter().position(|it| it.key == by)?;
+        logins::Told::read(by, &answers.get(n)?.judgement)
     }
 
     /// Adds keys that are asked only to testify for others. One whose secret
@@ -181,7 +223,8 @@ impl<'a> Batch<'a> {
         let hash: [u8; 32] = Sha256::digest(secret.expose().as_bytes()).into();
         *self.questions.entry((key.provider, record.kind, hash)).or_insert_with(|| {
             let (permissions, domains) = (Vec::new(), BTreeSet::new());
-            self.probes.push(Probe { key, record, secret, permissions, domains });
+            let (teller, said) = (None, None);
+            self.probes.push(Probe { key, record, secret, permissions, domains, teller, said });
             self.probes.len() - 1
         })
     }
@@ -221,7 +264,7 @@ impl<'a> Batch<'a> {
                         // One probe has the whole command's time; of many, each has its own.
                         let one = self.probes.len() == 1;
                         let deadline = if one { network.deadline } else { Instant::now() + timeout };
-                        let answer = probe.check(provider::Net { deadline, ..network });
+                        let answer = self.check(probe, provider::Net { deadline, ..network });
                         if let Ok(mut slots) = shared.lock() {
                             slots[n] = Some(answer);
                         }
@@ -236,6 +279,29 @@ impl<'a> Batch<'a> {
         answers.complete &= found.iter().all(Option::is_some);
         answers.answers.extend(found);
         Ok(())
+    }
+}
+
+impl Batch<'_> {
+    fn check(&self, probe: &Probe<'_>, net: provider::Net<'_>) -> Answer {
+        let start = Instant::now();
+        let teller = probe.teller.and_then(|n| self.probes.get(n));
+        let told = teller.and_then(|it| logins::Told::read(it.key, &it.judgement(&net, None)));
+        let mut judgement = probe.judgement(&net, told.as_ref().map(|it| it.login.as_str()));
+        if let Some(told) = &told {
+            logins::compare(&mut judgement, probe.key, &told.login, told);
+        }
+        let permissions = if judgement.accepted() {
+            let (provider, credential) = (probe.key.provider, probe.credential());
+            permitted::prove(&net, provider, &credential, &judgement.facts, &probe.permissions)
+        } else {
+            Vec::new()
+        };
+        // All that a key may do is kept only where it is compared with something.
+        let held = judgement.facts.permissions.take().filter(|_| !probe.permissions.is_empty());
+        let domains = seen::reduce(&mut judgement.facts, &probe.domains);
+        judgement.facts.permissions = held;
+        Answer { judgement, domains, permissions, latency: start.elapsed(), at: net.now }
     }
 }
 
@@ -263,25 +329,25 @@ impl Probe<'_> {
         self.domains.extend(scopes.filter_map(|scope| inventory.domain_at(scope)).map(|(domain, _)| domain));
     }
 
-    fn check(&self, net: provider::Net<'_>) -> Answer {
-        let start = Instant::now();
-        let credential = self.credential();
-        let provider = self.key.provider;
-        // A defect met by one key must not take the answers of the others along.
-        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            provider::provider(provider).check(&net, &credential)
-        }));
-        let mut judgement = asked.unwrap_or_else(|_| {
-            Judgement::because(Reason::UnexpectedResponse, "keyctl failed on the answer; nothing was proven")
-                .with_hint("this is a defect of keyctl: please report it with the lines above")
-        });
-        let permissions = if judgement.accepted() {
-            permitted::prove(&net, provider, &credential, &judgement.facts, &self.permissions)
-        } else {
-            Vec::new()
+    /// Returns what its provider says. It is asked once, whoever wants to know.
+    fn judgement(&self, net: &provider::Net<'_>, login: Option<&str>) -> Judgement {
+        let ask = || {
+            let credential = self.credential();
+            let credential = Credential { login: credential.login.or(login), ..credential };
+            // A defect met by one key must not take the answers of the others along.
+            let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                provider::provider(self.key.provider).check(net, &credential)
+            }));
+            asked.unwrap_or_else(|_| {
+                let detail = "keyctl failed on the answer; nothing was proven";
+                Judgement::because(Reason::UnexpectedResponse, detail)
+                    .with_hint("this is a defect of keyctl: please report it with the lines above")
+            })
         };
-        let domains = seen::reduce(&mut judgement.facts, &self.domains);
-        Answer { judgement, domains, permissions, latency: start.elapsed(), at: net.now }
+        match &self.said {
+            Some(said) => said.get_or_init(ask).clone(),
+            None => ask(),
+        }
     }
 }
 

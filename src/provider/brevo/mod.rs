@@ -12,6 +12,7 @@ use super::{
     Candidate, ConsoleAsk, ConsoleTask, Credential, DomainList, Guide, Handout, HandoutAsk, Net, Provider,
     Recognition, Refusal, TestMail,
 };
+use crate::clock::Span;
 use crate::http::Host;
 use crate::key::verdict::Facts;
 use crate::key::{Judgement, Kind, ProviderId, Reason, Region};
@@ -53,6 +54,16 @@ impl Provider for Brevo {
             Kind::Smtp => check_login(net, credential),
             _ => check_account(net, credential),
         }
+    }
+
+    /// API and SMTP keys alike (help.brevo.com 40159485019794).
+    fn idle_limit(&self) -> Option<Span> {
+        Some(Span::seconds(90 * 86_400))
+    }
+
+    /// `relay.data.userName` of `GET /v3/account`: the login is the account's.
+    fn login_teller(&self, kind: Kind) -> Option<Kind> {
+        (kind == Kind::Smtp).then_some(Kind::Api)
     }
 
     fn handout(&self, ask: &HandoutAsk<'_>) -> Vec<(&'static str, Handout)> {

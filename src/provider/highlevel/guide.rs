@@ -50,15 +50,20 @@ fn create(ask: &ConsoleAsk<'_>) -> Vec<String> {
         (permissions, _) => permissions.join(", "),
     };
     let mut steps = vec![level(ask), WHITE_LABEL.to_owned()];
-    if let Some(existing) = ask.remote_name {
+    let other = match ask.name {
+        Some(name) => format!("reate one named `{name}`"),
+        None => "reate one, named after what will use it".to_owned(),
+    };
+    // The id of an account is known of a token that is there already.
+    if ask.remote_name.is_some() || ask.account_id.is_some() {
+        let existing = ask.remote_name.map_or_else(|| "its integration".to_owned(), |it| format!("`{it}`"));
         steps.push(format!(
-            "To replace the token of `{existing}`: open it and choose \"Rotate and expire later\": both tokens work for 7 days"
+            "To replace a token: open {existing} and choose \"Rotate and expire later\": both tokens work for 7 days"
         ));
+        steps.push(format!("Or c{other}"));
+    } else {
+        steps.push(format!("C{other}"));
     }
-    steps.push(match ask.name {
-        Some(name) => format!("Otherwise create one named `{name}`"),
-        None => "Otherwise create one, named after what will use it".to_owned(),
-    });
     steps.push(format!("Scopes: {scopes}"));
     steps.push("Copy the token (`pit-…`): it is shown once".to_owned());
     steps

@@ -54,7 +54,7 @@ fn create(ask: &ConsoleAsk<'_>) -> Guide {
 
 /// Returns the scopes asked for, each once, in their one spelling. `read-only`
 /// and `full` stand for those of the stable API.
-fn asked(permissions: &[String]) -> Vec<String> {
+pub fn asked(permissions: &[String]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for word in permissions {
         let stable = scopes::all().iter().filter(|it| it.stable);

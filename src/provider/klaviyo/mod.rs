@@ -54,7 +54,7 @@ impl Provider for Klaviyo {
             Ok(facts) => facts,
             Err(finding) => return finding.judgement(),
         };
-        facts.account_id = facts.account_id.or_else(|| self.embedded_id(credential.secret));
+        facts.account_id = facts.account_id.or_else(|| self.embedded_account(credential.secret));
         let account = facts.account_id.as_ref().map(|id| format!("account {id}"));
         facts.identity = facts.identity.or(account);
         describe(net, credential, &mut facts);
@@ -81,7 +81,7 @@ impl Provider for Klaviyo {
         guide::console(task, ask)
     }
 
-    fn embedded_id(&self, secret: &Secret) -> Option<String> {
+    fn embedded_account(&self, secret: &Secret) -> Option<String> {
         company(secret)
     }
 

@@ -37,6 +37,10 @@ impl Permissions for Klaviyo {
         scopes::normalise(name)
     }
 
+    fn expand(&self, asked: &[String]) -> Vec<String> {
+        super::guide::asked(asked)
+    }
+
     fn needed_for(&self, method: &str, path: &str) -> Option<Vec<String>> {
         scopes::needed_for(method, path)
     }
