@@ -2,13 +2,6 @@
 //! program says, and what the server saw of it.
 #![cfg(target_os = "linux")]
 
-use std::time::{Duration, Instant};
-
-use jiff::Timestamp;
-use keyctl::http::Client;
-use keyctl::key::{Kind, ProviderId, Secret};
-use keyctl::provider::{Credential, Delivery, Net, provider};
-use keyctl::smtp::{Message, Settings, Speaker};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -40,7 +33,7 @@ impl Scene {
         let server = Postfix::start(&[(BREVO_LOGIN, &key), (MAILGUN_LOGIN, &password)])?;
         let authority = server.path().join("authority.pem");
         std::fs::write(&authority, &server.tls.root).unwrap();
-        let mut world = World::bare();
+        let mut world = World::new();
         world.set("KEYCTL_CA_FILE", authority.to_str().unwrap());
         // No request may leave: these ports answer nobody.
         for name in ["KEYCTL_MAILGUN_US_URL", "KEYCTL_MAILGUN_EU_URL", "KEYCTL_BREVO_URL"] {
@@ -126,29 +119,16 @@ fn nothing_is_said_to_a_server_that_is_not_trusted() {
 #[test]
 fn a_test_mail_lands_in_the_mailbox() {
     let Some(scene) = Scene::start() else { return };
-    let (host, port) = scene.server.starttls.rsplit_once(':').unwrap();
-    let brevo = provider(ProviderId::Brevo);
-    let mut settings = Settings::default();
-    let relay = brevo.relays()[0].variable;
-    settings.overrides.insert(relay, (host.to_owned(), port.parse().unwrap()));
-    settings.extra_roots.push(scene.server.tls.root.clone());
-    let (smtp, http) = (Speaker::new(settings), Client::new(keyctl::http::Settings::new(Timestamp::now())));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let net = Net { http: &http, smtp: &smtp, now: Timestamp::now(), deadline };
-    let secret = Secret::new(brevo_key());
-    let (domain, region, remote_id) = (None, None, None);
-    let login = Some(BREVO_LOGIN);
-    let credential = Credential { kind: Kind::Smtp, secret: &secret, region, domain, login, remote_id };
-    let message = Message {
-        from: "keyctl-test@shop.example".to_owned(),
-        to: "somebody@there.example".to_owned(),
-        subject: "Grüße".to_owned(),
-        text: "One line.\n.\nA dot stood alone.".to_owned(),
-        headers: Vec::new(),
-    };
-    let sent = brevo.test_mail().unwrap().relay(&net, &credential, &message, Delivery::Real).unwrap();
+    let add = ["add", "brevo@shop", "--login", BREVO_LOGIN, "--stdin"];
+    let _ = scene.world.run_with(&add, &brevo_key()).exits(0);
+    let send = ["send-test", "brevo@shop", "--to", "somebody@there.example", "--subject", "Grüße"];
+    let more = ["--from", "keyctl-test@shop.example", "--via", "smtp"];
+    let sent = scene.world.data(&[&send[..], &more].concat(), 0);
+    assert_eq!((&sent["via"], &sent["status"]), (&json!("smtp"), &json!("queued")), "{sent}");
     let mail = scene.server.mail();
-    assert!(mail.contains(&sent.message_id.unwrap()), "{mail}");
-    assert!(mail.contains("\n.\nA dot stood alone."), "{mail}");
-    assert!(!mail.contains(secret.expose()));
+    assert!(mail.contains(sent["message_id"].as_str().unwrap()), "{mail}");
+    assert!(mail.contains("From: keyctl-test@shop.example"), "{mail}");
+    assert!(!mail.contains(&brevo_key()));
+    let last = scene.server.conversations(2).pop().unwrap();
+    assert_eq!(last, "ehlo=2 starttls=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=8");
 }

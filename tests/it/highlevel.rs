@@ -1,0 +1,217 @@
+//! HighLevel as an agency works with it: tokens, locations, and the Mailgun
+//! key that is written into their settings.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+use crate::support::sandbox::{Sandbox, SandboxKey};
+
+struct Agency {
+    world: World,
+    sandbox: Sandbox,
+    company: String,
+}
+
+impl Agency {
+    fn new() -> Self {
+        let sandbox = Sandbox::start();
+        let company = sandbox.control("POST", "/highlevel/companies", json!({"name": "Acme"}));
+        let mut world = World::new();
+        world.join(&sandbox.env());
+        Self { world, sandbox, company: company["id"].as_str().unwrap().to_owned() }
+    }
+
+    fn location(&self, fields: Value) -> String {
+        let path = format!("/highlevel/companies/{}/locations", self.company);
+        self.sandbox.control("POST", &path, fields)["id"].as_str().unwrap().to_owned()
+    }
+
+    fn token(&self, body: Value) -> SandboxKey {
+        let made =
+            self.sandbox.control("POST", &format!("/highlevel/companies/{}/tokens", self.company), body);
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        SandboxKey { id: text("id"), secret: text("secret") }
+    }
+
+    #[track_caller]
+    fn add(&self, arguments: &[&str], secret: &str, code: i32) -> Value {
+        let all = [&["-f", "json", "add"], arguments, &["--stdin"]].concat();
+        self.world.run_with(&all, secret).exits(code).data()
+    }
+
+    /// Imports and returns `scope change` of each line.
+    #[track_caller]
+    fn import(&self, more: &[&str], code: i32) -> Vec<String> {
+        let data =
+            self.world.data(&[&["scope", "import", "acme", "--from", "highlevel"], more].concat(), code);
+        let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
+        let lines = data["locations"].as_array().unwrap().iter();
+        lines.map(|it| [text(it, "scope"), text(it, "change")].join(" ")).collect()
+    }
+
+    /// Returns what a location has of Mailgun.
+    fn mailgun_at(&self, id: &str) -> Value {
+        let state = self.sandbox.control("GET", "/state", Value::Null);
+        let all = state["highlevel"]["locations"].as_array().unwrap().clone();
+        all.into_iter().find(|it| it["id"] == id).unwrap()["mailgun"].clone()
+    }
+
+    /// Records a Mailgun key with a domain that can be chosen.
+    fn mailgun(&self, key: &str) -> SandboxKey {
+        let account = self.sandbox.mailgun_account();
+        let domain = if key.contains('/') { "mg.berlin.example" } else { "mg.acme.example" };
+        self.sandbox.domain(&account, "us", domain, "active");
+        let made = self.sandbox.mailgun_key(&account, "admin");
+        self.add(&[key, "--kind", "account"], &made.secret, 0);
+        let _ = self.world.run(&["scope", "set", "acme", "--domain", "mg.acme.example"]).exits(0);
+        made
+    }
+}
+
+#[test]
+fn tokens_of_both_levels_are_kept_and_proven() {
+    let agency = Agency::new();
+    let berlin = agency.location(json!({"name": "Berlin"}));
+    let token = agency.token(json!({"level": "agency"}));
+    let added = agency.add(&["highlevel@acme", "--kind", "agency"], &token.secret, 0);
+    assert_eq!((&added["kind"], &added["verdict"]), (&json!("agency"), &json!("valid")));
+    let local = agency.token(json!({"level": "location", "location": berlin}));
+    let added = agency.add(&["highlevel@acme/berlin", "--kind", "location"], &local.secret, 0);
+    assert_eq!((&added["kind"], &added["verdict"]), (&json!("location"), &json!("valid")));
+    assert_eq!(agency.world.data(&["validate"], 0)["summary"]["valid"], 2);
+    let ran = agency.world.run(&["disable", "highlevel@acme"]).exits(2);
+    assert!(ran.stderr.contains("keyctl rotate"), "a token is never switched off: {}", ran.stderr);
+    agency.sandbox.control("PUT", &format!("/highlevel/tokens/{}", token.id), json!({"scopes": []}));
+    let result = agency.world.data(&["validate", "highlevel@acme"], 0)["results"][0].clone();
+    assert_eq!((&result["verdict"], &result["reason"]), (&json!("limited"), &json!("permission-missing")));
+}
+
+#[test]
+fn locations_are_imported_by_pages_and_followed() {
+    let agency = Agency::new();
+    let ids: Vec<String> =
+        (0..23).map(|n| agency.location(json!({"name": format!("Filiale {n:02}")}))).collect();
+    let koln = agency.location(json!({"name": "Köln & Söhne", "email": "a@koln.example"}));
+    agency.sandbox.control(
+        "PUT",
+        &format!("/highlevel/companies/{}/settings", agency.company),
+        json!({"page_limit": 10}),
+    );
+    let token = agency.token(json!({"level": "agency"}));
+    agency.add(&["highlevel@acme", "--kind", "agency"], &token.secret, 0);
+    let before = agency.world.inventory();
+    agency.sandbox.clear_requests();
+    assert_eq!(agency.import(&["--dry-run"], 0).len(), 24);
+    assert_eq!(agency.world.inventory(), before, "a dry run writes nothing");
+    assert!(agency.sandbox.request_lines().len() >= 3, "{:?}", agency.sandbox.request_lines());
+
+    let lines = agency.import(&[], 0);
+    assert!(lines.iter().all(|it| it.ends_with(" new")) && lines.len() == 24, "{lines:?}");
+    assert_eq!(lines[0], "acme/filiale-00 new");
+    let shown = agency.world.data(&["scope", "show", "acme/koln-sohne"], 0)["scope"].clone();
+    assert_eq!(
+        (&shown["name"], &shown["highlevel_id"]),
+        (&json!("Köln & Söhne"), &json!(koln)),
+        "the original name and the id are kept: {shown}"
+    );
+    assert!(!agency.world.inventory().contains("koln.example"), "addresses are not");
+
+    agency.sandbox.control("PUT", &format!("/highlevel/locations/{koln}"), json!({"name": "Köln"}));
+    agency.sandbox.control("DELETE", &format!("/highlevel/locations/{}", ids[4]), Value::Null);
+    agency.location(json!({"name": "Filiale 05"}));
+    let lines: Vec<String> =
+        agency.import(&[], 0).into_iter().filter(|it| !it.ends_with(" unchanged")).collect();
+    assert_eq!(lines, ["acme/filiale-04 gone", "acme/filiale-05-2 new", "acme/koln-sohne changed"]);
+    agency.sandbox.fault(json!({"host": "highlevel", "after": 1, "action": {"status": 500}}));
+    let inventory = agency.world.inventory();
+    let _ = agency.world.run(&["scope", "import", "acme", "--from", "highlevel"]).exits(4);
+    assert_eq!(agency.world.inventory(), inventory, "half a list makes nothing gone");
+}
+
+#[test]
+fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
+    let agency = Agency::new();
+    let (berlin, rome) =
+        (agency.location(json!({"name": "Berlin"})), agency.location(json!({"name": "Rome"})));
+    agency.add(&["highlevel@acme", "--kind", "agency"], &agency.token(json!({"level": "agency"})).secret, 0);
+    agency.import(&[], 0);
+    let key = agency.mailgun("mailgun@acme");
+    let run = |arguments: &[&str], code| agency.world.run(&[&["consumer"], arguments].concat()).exits(code);
+    let add = ["add", "mailgun@acme", "HighLevel", "--kind", "highlevel"];
+    let _ = run(&[&add[..], &["--location", "acme/berlin"]].concat(), 0);
+    let _ = run(&[&add[..], &["--each-location"]].concat(), 0);
+    let listed = agency.world.data(&["consumer", "list", "mailgun@acme"], 0);
+    let places: Vec<&str> =
+        listed["consumers"].as_array().unwrap().iter().map(|it| it["location"].as_str().unwrap()).collect();
+    assert_eq!(places, ["acme/berlin", "acme/berlin", "acme/rome"]);
+
+    let refused = run(&["push", "mailgun@acme", "HighLevel"], 9);
+    assert!(
+        refused.stderr.contains(&berlin) && refused.stderr.contains("mg.acme.example"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(agency.mailgun_at(&berlin), Value::Null, "nothing was written");
+    let pushed = run(&["push", "mailgun@acme", "HighLevel", "--yes"], 0);
+    assert!(!pushed.stdout.contains(&key.secret) && !pushed.stderr.contains(&key.secret));
+    let held = json!({"apiKey": key.secret, "domain": "mg.acme.example"});
+    assert_eq!((agency.mailgun_at(&berlin), agency.mailgun_at(&rome)), (held, Value::Null));
+
+    // Every field is compared: one that is lost stops what comes after.
+    agency.sandbox.control(
+        "PUT",
+        &format!("/highlevel/companies/{}/settings", agency.company),
+        json!({"put_loses": ["name"]}),
+    );
+    let failed = run(&["push", "mailgun@acme", "--all", "--yes"], 1);
+    assert!(
+        failed.stderr.contains("other settings of the location changed, too: /name"),
+        "{}",
+        failed.stderr
+    );
+    assert_eq!(agency.mailgun_at(&rome), Value::Null);
+}
+
+#[test]
+fn a_token_is_replaced_by_rotating_it_in_the_console() {
+    let mut agency = Agency::new();
+    agency.location(json!({"name": "Berlin"}));
+    let old = agency.token(json!({"level": "agency"}));
+    agency.add(&["highlevel@acme", "--kind", "agency"], &old.secret, 0);
+    let ran = agency.world.run(&["-f", "json", "rotate", "highlevel@acme", "--yes", "--no-input"]).exits(6);
+    let waits = ran.data()["rotations"][0].clone();
+    assert_eq!(waits["next"]["url"], "https://app.gohighlevel.com/settings/private-integrations");
+    assert!(ran.stderr.contains("7 days"), "both work for a week: {}", ran.stderr);
+    let new = agency.token(json!({"level": "agency"}));
+    let resume = ["-f", "json", "rotate", "highlevel@acme", "--resume", "--stdin"];
+    let ran = agency.world.run_with(&resume, &new.secret).exits(0);
+    assert_eq!(ran.data()["rotations"][0]["stage"], "grace");
+    agency.world.set("KEYCTL_DEBUG_CLOCK_OFFSET", "90000");
+    agency.sandbox.clock(90_000);
+    agency.sandbox.control("PUT", &format!("/highlevel/tokens/{}", old.id), json!({"dead": true}));
+    let done = agency.world.data(&["rotate", "highlevel@acme", "--resume"], 0)["rotations"][0].clone();
+    assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
+    assert_eq!(agency.world.data(&["validate", "highlevel@acme"], 0)["summary"]["valid"], 1);
+}
+
+#[test]
+fn which_tells_the_order_in_which_highlevel_decides() {
+    let agency = Agency::new();
+    let order = "the location's default e-mail provider, the location's Mailgun setting, the agency's Mailgun \
+                 setting, LC Email";
+    let help = agency.world.run(&["which", "--help"]).exits(0).stdout;
+    assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains(order), "{help}");
+    agency.mailgun("mailgun@acme");
+    agency.mailgun("mailgun@acme/berlin");
+    let _ = agency.world.run(&["scope", "add", "acme/rome"]).exits(0);
+    let at = |scope: &str| agency.world.data(&["which", scope], 0)["effective"][0].clone();
+    let berlin = at("acme/berlin");
+    assert_eq!(
+        (&berlin["key"], &berlin["origin"], &berlin["overrides"]),
+        (&json!("mailgun@acme/berlin"), &json!("own"), &json!("mailgun@acme"))
+    );
+    assert_eq!(at("acme/rome")["origin"], "inherited");
+    let _ = agency.world.run(&["scope", "set", "acme/rome", "--email-provider", "other"]).exits(0);
+    let ran = agency.world.run(&["which", "acme/rome"]).exits(8);
+    assert!(ran.stderr.contains("another e-mail provider"), "{}", ran.stderr);
+}
