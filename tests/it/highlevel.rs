@@ -154,6 +154,7 @@ fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
     assert_eq!(agency.mailgun_at(&berlin), Value::Null, "nothing was written");
     let pushed = run(&["push", "mailgun@acme", "HighLevel", "--yes"], 0);
     assert!(!pushed.stdout.contains(&key.secret) && !pushed.stderr.contains(&key.secret));
+    assert!(pushed.stderr.contains("keyctl send-test acme/berlin"), "how to prove it: {}", pushed.stderr);
     let held = json!({"apiKey": key.secret, "domain": "mg.acme.example"});
     assert_eq!((agency.mailgun_at(&berlin), agency.mailgun_at(&rome)), (held, Value::Null));
 

@@ -8,7 +8,7 @@ use crate::commands::{completions, managing::Keyed};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg};
+use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record};
 use crate::output::Answer;
 use crate::rotation::Progress;
 
@@ -36,27 +36,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let key = context.complete(&args.key)?;
     let inventory = context.inventory()?;
     let record = inventory.record(&key)?;
-    let mut chosen: Vec<&Consumer> = Vec::new();
-    for name in &args.names {
-        let found = record.consumers.iter().find(|it| it.name == *name);
-        chosen.push(found.ok_or_else(|| no_such_consumer(&key, record, name))?);
-    }
-    if args.all || args.names.is_empty() {
-        chosen.extend(record.consumers.iter().filter(|it| it.kind != ConsumerKind::Manual));
-        if chosen.is_empty() {
-            return Err(Situation::missing(
-                "nothing-selected",
-                format!("no consumer of `{key}` takes the key by itself"),
-            )
-            .hint(format!("`keyctl consumer list {key}` shows them; copy the key with `keyctl get {key}`"))
-            .into());
-        }
-    }
-    if let Some(manual) = chosen.iter().find(|it| it.kind == ConsumerKind::Manual) {
-        return Err(Situation::usage(format!("`{}` is a place where a person pastes the key", manual.name))
-            .hint(format!("copy it: `keyctl get {key} --reveal`"))
-            .into());
-    }
+    let chosen = chosen(args, &key, record)?;
     for consumer in &chosen {
         delivering::ready(inventory, &key, consumer).map_err(|it| Situation::usage(it.why))?;
     }
@@ -70,11 +50,16 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let keyed = Keyed::read(context, inventory, &key)?;
     let mut consumers = Vec::new();
     let mut exit = Exit::Done;
+    let mut written = None;
     for consumer in chosen {
         let handover =
             Handover { inventory, key: &key, record: &keyed.record, secret: &keyed.secret, consumer };
         let (state, detail) = match delivering::hand_over(context, &handover) {
-            Ok(detail) => (Progress::Pushed, detail),
+            Ok(detail) => {
+                let location = || consumer.location.clone().unwrap_or_else(|| key.scope.clone());
+                written = (consumer.kind == ConsumerKind::Highlevel).then(location).or(written);
+                (Progress::Pushed, detail)
+            }
             Err(failed) => {
                 context.console.warning(format!("`{}`: {}", consumer.name, failed.why));
                 failed.hint.iter().for_each(|it| context.console.hint(it));
@@ -89,8 +74,38 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             break;
         }
     }
+    if let Some(scope) = written {
+        context.console.hint(format!(
+            "HighLevel never tells the key back; prove it by the reply route, `keyctl domains {scope} --explain DOMAIN`, \
+             and a mail, `keyctl send-test {scope} --to ADDRESS`"
+        ));
+    }
     context.console.report(&PushReport { consumers })?;
     Ok(exit)
+}
+
+/// Returns the places that were named, or all that take the key by themselves.
+fn chosen<'a>(args: &Args, key: &KeyRef, record: &'a Record) -> Result<Vec<&'a Consumer>, Situation> {
+    let mut chosen: Vec<&Consumer> = Vec::new();
+    for name in &args.names {
+        let found = record.consumers.iter().find(|it| it.name == *name);
+        chosen.push(found.ok_or_else(|| no_such_consumer(key, record, name))?);
+    }
+    if args.all || args.names.is_empty() {
+        chosen.extend(record.consumers.iter().filter(|it| it.kind != ConsumerKind::Manual));
+        if chosen.is_empty() {
+            return Err(Situation::missing(
+                "nothing-selected",
+                format!("no consumer of `{key}` takes the key by itself"),
+            )
+            .hint(format!("`keyctl consumer list {key}` shows them; copy the key with `keyctl get {key}`")));
+        }
+    }
+    if let Some(manual) = chosen.iter().find(|it| it.kind == ConsumerKind::Manual) {
+        return Err(Situation::usage(format!("`{}` is a place where a person pastes the key", manual.name))
+            .hint(format!("copy it: `keyctl get {key} --reveal`")));
+    }
+    Ok(chosen)
 }
 
 /// Shows what would be written to whose settings before it is: nothing reads

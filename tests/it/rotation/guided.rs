@@ -280,9 +280,8 @@ fn person_at_work(
     crash: (usize, usize),
 ) -> bool {
     let (old, new) = keys;
-    let mut run = 0;
     let mut died = false;
-    for _ in 0..24 {
+    for run in 0..24 {
         let status = vendor.rig.status();
         let switched = vendor.rig.get(key, "current").as_deref() == Some(&new.secret);
         let (arguments, input): (Vec<&str>, &str) = match status.first() {
@@ -306,7 +305,6 @@ fn person_at_work(
         let ran = crate::support::world::finish(command, input);
         assert!(!ran.stdout.contains(&new.secret) && !ran.stderr.contains(&new.secret));
         died |= ran.code == -1;
-        run += 1;
         if ran.code == 0 && vendor.rig.status().first().is_some_and(|it| it["stage"] == "grace") {
             vendor.rig.after(PAST_GRACE);
         }
