@@ -39,7 +39,6 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("KEYCTL_CA_FILE", "extra PEM roots for HTTPS and SMTP"),
     ("SSL_CERT_FILE", "PEM roots instead of the system's"),
     ("HTTPS_PROXY, NO_PROXY", "the proxy for https, and what goes past it"),
-    ("VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE", "the vault store (BAO_… first)"),
     (
         "GITHUB_STEP_SUMMARY, GITHUB_WORKSPACE",
         "--report github: where the step's summary and the working tree are",
