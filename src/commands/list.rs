@@ -54,6 +54,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+#[derive(serde::Serialize)]
 struct ListReport {
     keys: Vec<Line>,
 }
@@ -65,6 +66,11 @@ impl Report for ListReport {
 
     fn data(&self) -> Value {
         serde_json::json!({ "keys": self.keys })
+    }
+
+    fn json(&self) -> String {
+        // Ten thousand records are an ordinary answer here.
+        serde_json::to_string(self).unwrap_or_else(|_| self.data().to_string())
     }
 
     fn rows(&self) -> Option<&'static str> {

@@ -88,7 +88,7 @@ impl Console {
     /// When stdout cannot be written (a closed pipe is no error).
     pub fn report(&self, report: &dyn Report) -> std::io::Result<()> {
         let text = match self.setup.format {
-            Format::Json => json::document(Some(report.command()), "data", report.data()),
+            Format::Json => json::document_of(report.command(), &report.json()),
             Format::Plain => json::plain(&report.data(), report.rows()),
             Format::Table => {
                 let mut page = Page::new(width(), self.stdout_color);

@@ -13,6 +13,12 @@ pub fn document(command: Option<&str>, field: &str, content: Value) -> String {
     text
 }
 
+/// Returns one document around `data` that is JSON already.
+pub fn document_of(command: &str, data: &str) -> String {
+    let command = Value::from(command);
+    format!("{{\"schema_version\":{SCHEMA_VERSION},\"command\":{command},\"data\":{data}}}\n")
+}
+
 /// Returns tab-separated lines: the fields of each item in order, null empty,
 /// lists joined by `,`, what is nested deeper as compact JSON.
 pub fn plain(data: &Value, rows: Option<&str>) -> String {
@@ -57,6 +63,12 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_ways_to_a_document_are_one() {
+        let data = serde_json::json!({"keys": []});
+        assert_eq!(document_of("list", &data.to_string()), document(Some("list"), "data", data));
+    }
 
     #[test]
     fn plain_is_the_fields_in_order() {

@@ -52,6 +52,12 @@ pub trait Report {
     /// Returns the `data` of JSON, its fields in the contract's order.
     fn data(&self) -> Value;
 
+    /// Returns `data` as JSON text. What is long writes it without the detour
+    /// over a tree of values.
+    fn json(&self) -> String {
+        self.data().to_string()
+    }
+
     /// Returns which list of `data` makes the lines of `plain`; `None`: `data`
     /// itself is the one line.
     fn rows(&self) -> Option<&'static str> {
