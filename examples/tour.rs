@@ -128,7 +128,6 @@ impl Tour<'_> {
         self.step(&["rotate", "mailgun@acme", "--grace", "0s", "--yes"], "", &[6]);
         self.step(&["rotate", "--status"], "", &[0]);
         self.step(&["rotate", "mailgun@acme", "--ack", "HighLevel agency settings"], "", &[0]);
-        self.step(&["rotate", "mailgun@acme", "--resume", "--yes"], "", &[0]);
         self.step(&["list"], "", &[0]);
 
         self.chapter("Hand out: to a program, never to the terminal unless asked.");
@@ -159,7 +158,12 @@ impl Tour<'_> {
         println!("\n$ keyctl {}{from}", shown.join(" "));
         let mut command = Command::new(&self.programs.keyctl);
         command.args(arguments).env_clear().env("HOME", self.home).env("PATH", "/usr/bin:/bin");
-        command.envs(self.sandbox.exports.iter().filter(|(name, _)| name.starts_with("KEYCTL_MAILGUN_")));
+        command.envs(
+            self.sandbox
+                .exports
+                .iter()
+                .filter(|(name, _)| name.ends_with("_US_URL") || name.ends_with("_EU_URL")),
+        );
         command.envs(["KEYCTL_CA_FILE", "KEYCTL_DNS"].map(|name| (name, self.sandbox.get(name))));
         command.env("KEYCTL_STORE", "file");
         if let Some(width) = std::env::var_os("COLUMNS") {

@@ -72,9 +72,11 @@ pub struct Summary {
     pub complete: bool,
 }
 
-/// All results.
+/// All results, as the `data` of JSON.
+#[derive(Serialize)]
 pub struct Results {
     pub summary: Summary,
+    #[serde(rename = "results")]
     pub lines: Vec<Line>,
 }
 
@@ -184,6 +186,11 @@ impl Report for Results {
 
     fn data(&self) -> Value {
         serde_json::json!({ "summary": self.summary, "results": self.lines })
+    }
+
+    fn json(&self) -> String {
+        // Ten thousand results as a tree of values would be most of the memory.
+        serde_json::to_string(self).unwrap_or_else(|_| self.data().to_string())
     }
 
     fn rows(&self) -> Option<&'static str> {
