@@ -248,12 +248,6 @@ fn every_documented_command_is_found() {
 fn every_documented_command_is_one() {
     let mut wrong = Vec::new();
     for (path, arguments) in documented() {
-        let command = arguments[0].replace('-', "_");
-        let source =
-            std::fs::read_to_string(root().join(format!("src/commands/{command}.rs"))).unwrap_or_default();
-        if source.contains("pub struct Args {}") {
-            continue;
-        }
         let all: Vec<OsString> =
             std::iter::once("keyctl").chain(arguments.iter().map(String::as_str)).map(Into::into).collect();
         if let Err(situation) = keyctl::cli::parse(&all) {
