@@ -23,7 +23,7 @@ This is not the kernel keyring's keyctl(1).";
 
 const AFTER_HELP: &str = "\
 Start:      keyctl store status, then keyctl add mailgun@acme
-More:       keyctl help environment, keyctl help exit-codes, keyctl help key-refs
+More:       keyctl help environment | exit-codes | key-refs
 Every key:  keyctl validate        one location: keyctl which acme/berlin";
 
 /// The whole command line.

@@ -2,8 +2,9 @@
 //! else. A reader that closed its pipe has what it wanted: that is success.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::table::{Page, Tone};
+use super::table::{Page, Tone, wrapped};
 use super::{Format, Report, failure_json, json};
 use crate::exit::Situation;
 use crate::key::Secret;
@@ -43,6 +44,8 @@ pub struct Console {
     setup: Setup,
     stdout_color: bool,
     stderr_color: bool,
+    /// The progress bar on the screen, which steps aside for what is said.
+    bar: Arc<Mutex<Option<indicatif::ProgressBar>>>,
 }
 
 impl Console {
@@ -52,7 +55,7 @@ impl Console {
             setup.color.unwrap_or_else(|| choose(anstream::AutoStream::choice(&std::io::stdout())));
         let stderr_color =
             setup.color.unwrap_or_else(|| choose(anstream::AutoStream::choice(&std::io::stderr())));
-        Self { setup, stdout_color, stderr_color }
+        Self { setup, stdout_color, stderr_color, bar: Arc::default() }
     }
 
     pub fn format(&self) -> Format {
@@ -144,7 +147,7 @@ impl Console {
     /// Says a detail; only with `--verbose`.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.setup.want == Want::Verbose {
-            self.stderr(&Tone::Dim.paint(text.as_ref(), self.stderr_color));
+            self.write(&Tone::Dim.paint(&fitted(text.as_ref()), self.stderr_color));
         }
     }
 
@@ -153,7 +156,7 @@ impl Console {
         let mut page = Page::new(width(), self.stderr_color);
         write(&mut page);
         let text = page.finish();
-        self.stderr(text.trim_end_matches('\n'));
+        self.write(text.trim_end_matches('\n'));
     }
 
     /// Asks yes or no. `--yes` answers yes.
@@ -216,20 +219,43 @@ impl Console {
             let style = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}");
             bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
             bar.set_message(what.to_owned());
+            *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
             bar
         });
         Progress { bar }
     }
 
     fn say(&self, tone: Tone, word: &str, text: &str) {
-        let word = tone.paint(&format!("{word}:"), self.stderr_color);
         let lines: Vec<String> = text.lines().map(|line| printable(line, 2_000)).collect();
-        self.stderr(&format!("{word} {}", lines.join("\n       ")));
+        let word = format!("{word}:");
+        let text = fitted(&format!("{word} {}", lines.join("\n       ")));
+        let rest = text.strip_prefix(&word).unwrap_or_default();
+        self.write(&format!("{}{rest}", tone.paint(&word, self.stderr_color)));
     }
 
     fn stderr(&self, text: &str) {
-        let mut err = std::io::stderr().lock();
-        let _ = writeln!(err, "{text}");
+        self.write(&fitted(text));
+    }
+
+    fn write(&self, text: &str) {
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        let write = || {
+            let mut err = std::io::stderr().lock();
+            let _ = writeln!(err, "{text}");
+        };
+        match bar.as_ref().filter(|it| !it.is_finished()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+/// Returns a text in lines that fit the terminal that stderr is, broken between
+/// words; elsewhere as it is.
+fn fitted(text: &str) -> String {
+    match width_at(&std::io::stderr()) {
+        Some(width) => wrapped(text, Some(usize::from(width).max(20))).join("\n"),
+        None => text.to_owned(),
     }
 }
 
@@ -257,14 +283,19 @@ impl Drop for Progress {
 
 /// Returns the width of the terminal that stdout is; `None` for pipes and files.
 fn width() -> Option<u16> {
-    if !std::io::stdout().is_terminal() {
+    width_at(&std::io::stdout())
+}
+
+#[cfg(unix)]
+fn width_at(stream: &(impl IsTerminal + std::os::fd::AsFd)) -> Option<u16> {
+    if !stream.is_terminal() {
         return None;
     }
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
-        && size.ws_col > 0
-    {
-        return Some(size.ws_col);
-    }
-    Some(80)
+    let size = rustix::termios::tcgetwinsize(stream).ok();
+    Some(size.map(|it| it.ws_col).filter(|it| *it > 0).unwrap_or(80))
+}
+
+#[cfg(not(unix))]
+fn width_at(stream: &impl IsTerminal) -> Option<u16> {
+    stream.is_terminal().then_some(80)
 }

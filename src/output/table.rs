@@ -143,7 +143,8 @@ impl Page {
         for (name, cell) in filled {
             let name = format!("{name:<widest$}{GAP}");
             let indent = name.len();
-            let lines = wrap(&cell.text, self.width.map(|it| usize::from(it).saturating_sub(indent).max(20)));
+            let lines =
+                wrapped(&cell.text, self.width.map(|it| usize::from(it).saturating_sub(indent).max(20)));
             for (n, line) in lines.iter().enumerate() {
                 let lead = if n == 0 { Tone::Dim.paint(&name, self.color) } else { " ".repeat(indent) };
                 self.text.push_str(&lead);
@@ -156,7 +157,7 @@ impl Page {
     /// Adds a paragraph, wrapped to the width.
     pub fn paragraph(&mut self, tone: Tone, indent: usize, text: &str) {
         let width = self.width.map(|it| usize::from(it).saturating_sub(indent).max(20));
-        for line in wrap(text, width) {
+        for line in wrapped(text, width) {
             self.text.push_str(&" ".repeat(indent));
             self.text.push_str(&tone.paint(&line, self.color));
             self.text.push('\n');
@@ -173,8 +174,33 @@ impl Page {
             if columns.is_empty() || fits(&widths) {
                 return self.straight(table, &columns, &widths);
             }
-            let Some(heading) = optional.next() else { return self.arranged(table, &columns) };
+            let Some(heading) = optional.next() else { break };
             columns.retain(|n| table.headings[*n] != *heading);
+        }
+        let width = self.width.map_or(usize::MAX, usize::from);
+        match least_widths(table, &columns, width) {
+            Some(least) => self.arranged(table, &columns, &least),
+            None => self.stacked(table, &table.filled_columns()),
+        }
+    }
+
+    /// Far too narrow for columns: each row is a heading and lines below it.
+    fn stacked(&mut self, table: &Table, columns: &[usize]) {
+        for row in &table.rows {
+            let mut cells = columns.iter().filter_map(|n| Some((table.headings[*n].trim(), row.get(*n)?)));
+            if let Some((_, first)) = cells.next() {
+                let tone = if first.tone == Tone::Plain { Tone::Strong } else { first.tone };
+                self.line(tone, &first.text);
+            }
+            for (heading, cell) in cells.filter(|(_, cell)| !cell.text.is_empty()) {
+                let text =
+                    if heading.is_empty() { cell.text.clone() } else { format!("{heading}: {}", cell.text) };
+                let width = self.width.map(|it| usize::from(it).saturating_sub(4).max(20));
+                for (n, line) in wrapped(&text, width).iter().enumerate() {
+                    let lead = if n == 0 { "  " } else { "    " };
+                    self.pieces(&[(Tone::Plain, lead), (cell.tone, line)]);
+                }
+            }
         }
     }
 
@@ -204,7 +230,7 @@ impl Page {
         }
     }
 
-    fn arranged(&mut self, table: &Table, columns: &[usize]) {
+    fn arranged(&mut self, table: &Table, columns: &[usize], least: &[usize]) {
         let mut layout = Layout::new();
         layout.load_style(TableStyle::new());
         layout.set_content_arrangement(ContentArrangement::Dynamic);
@@ -218,16 +244,11 @@ impl Page {
             );
         }
         let last = columns.len() - 1;
-        let words = longest_words(table, columns);
-        // Words stay whole where the terminal has room for that.
-        let whole = self.width.is_some_and(|width| total(&words) <= usize::from(width));
         for (n, column) in layout.column_iter_mut().enumerate() {
             let padding: u16 = if n == last { 0 } else { 2 };
             column.set_padding((0, padding));
-            if whole {
-                let least = u16::try_from(words[n]).unwrap_or(u16::MAX).saturating_add(padding);
-                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
-            }
+            let least = u16::try_from(least[n]).unwrap_or(u16::MAX).saturating_add(padding);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
         }
         for line in layout.lines() {
             self.text.push_str(&self.unmark(&line));
@@ -288,6 +309,24 @@ fn total(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
 }
 
+/// Longer words may be broken: a made-up domain, a path, a digest.
+const LONG_WORD: usize = 24;
+
+/// Returns how narrow each column may become: as its longest word, or less
+/// where that is very long and there is no room. `None`: words of ordinary
+/// length would break.
+fn least_widths(table: &Table, columns: &[usize], width: usize) -> Option<Vec<usize>> {
+    let mut least = longest_words(table, columns);
+    while total(&least) > width {
+        let longest = least.iter_mut().max()?;
+        if *longest <= LONG_WORD {
+            return None;
+        }
+        *longest -= 1;
+    }
+    Some(least)
+}
+
 fn longest_words(table: &Table, columns: &[usize]) -> Vec<usize> {
     let longest = |text: &str| text.split(' ').map(width_of).max().unwrap_or(0);
     columns
@@ -304,23 +343,54 @@ fn width_of(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { unicode_width::UnicodeWidthStr::width(text) }
 }
 
-fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+/// Returns the lines of `text`, none wider than `width` where words allow it. A
+/// command in backticks stays on one line, so that it can be copied; what a line
+/// is indented with stays before its first word.
+pub fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else { return text.lines().map(str::to_owned).collect() };
     let mut lines = Vec::new();
     for source in text.lines() {
-        let mut line = String::new();
-        for word in source.split(' ') {
-            if !line.is_empty() && width_of(&line) + 1 + width_of(word) > width {
+        let words = source.trim_start();
+        let mut line = source[..source.len() - words.len()].to_owned();
+        let mut empty = true;
+        for word in units(words, width) {
+            if !empty && width_of(&line) + 1 + width_of(word) > width {
                 lines.push(std::mem::take(&mut line));
+                empty = true;
             }
-            if !line.is_empty() {
+            if !empty {
                 line.push(' ');
             }
             line.push_str(word);
+            empty = false;
         }
         lines.push(line);
     }
     lines
+}
+
+/// Splits a line at its spaces, but not inside of backticks unless what they
+/// enclose is wider than a line.
+fn units(line: &str, width: usize) -> Vec<&str> {
+    let mut units = Vec::new();
+    let mut begin = 0;
+    let mut quoted = false;
+    for (at, c) in line.char_indices().chain([(line.len(), ' ')]) {
+        match c {
+            '`' => quoted = !quoted,
+            ' ' if !quoted || at == line.len() => {
+                let unit = &line[begin..at];
+                begin = (at + 1).min(line.len());
+                if width_of(unit) > width {
+                    units.extend(unit.split(' '));
+                } else {
+                    units.push(unit);
+                }
+            }
+            _ => {}
+        }
+    }
+    units
 }
 
 #[cfg(test)]
@@ -367,6 +437,37 @@ mod tests {
         let mut page = Page::new(Some(40), false);
         page.table(&sample());
         assert!(page.finish().contains("brevo@acme/zürich  rejected"), "words stay whole");
+    }
+
+    #[test]
+    fn a_very_narrow_terminal_gets_a_row_as_a_block() {
+        assert_eq!(
+            page(Some(24), false),
+            "mailgun@acme\n  verdict: valid\n  note: a note of some\n    length\n\
+             brevo@acme/zürich\n  verdict: rejected\n  note: -\n"
+        );
+    }
+
+    #[test]
+    fn a_very_long_word_breaks_before_an_ordinary_one_does() {
+        let mut table = Table::new(&["domain", "why"]);
+        table.row(["sandbox0123456789abcdef.mailgun.org".into(), "no: domain-not-verified".into()]);
+        let mut page = Page::new(Some(50), false);
+        page.table(&table);
+        let text = page.finish();
+        assert!(text.lines().any(|line| line.ends_with("domain-not-verified")), "{text}");
+        assert!(text.lines().all(|line| width_of(line) <= 50), "{text}");
+    }
+
+    #[test]
+    fn a_command_stays_on_one_line_and_an_indent_stays() {
+        assert_eq!(
+            wrapped("  make it with `keyctl store init file` now", Some(26)),
+            ["  make it with", "`keyctl store init file`", "now"]
+        );
+        assert_eq!(wrapped("`one two three`", Some(8)), ["`one two", "three`"]);
+        assert_eq!(wrapped("an odd ` sign", Some(9)), ["an odd", "` sign"]);
+        assert_eq!(wrapped("", Some(8)), Vec::<String>::new());
     }
 
     #[test]

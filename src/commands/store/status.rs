@@ -114,7 +114,7 @@ impl Report for StatusReport {
             "inventory" => "chosen in the inventory",
             _ => "the default; change it with `keyctl store set NAME`",
         };
-        page.line(Tone::Plain, format!("Secrets are kept in: {} ({why})", self.store));
+        page.paragraph(Tone::Plain, 0, &format!("Secrets are kept in: {} ({why})", self.store));
         for store in &self.stores {
             page.blank();
             let keys = match store.keys {
