@@ -1,6 +1,8 @@
 //! Where a vendor is reached: its own origin and relay, or what a variable puts
 //! in their place.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use crate::exit::Situation;
 use crate::http::{Host, Origin};
@@ -47,13 +49,37 @@ impl Context {
         Ok(Some(target))
     }
 
-    /// Says which of these variables lead elsewhere than to the vendor.
+    /// Says that these variables lead elsewhere than to the vendor, and where to;
+    /// with `--verbose` each of them.
     pub fn say_overrides(&self, variables: impl Iterator<Item = &'static str>) {
-        let said: Vec<String> =
-            variables.filter_map(|it| Some(format!("{it}={}", self.environment.get(it)?))).collect();
-        if !said.is_empty() {
-            self.console.note(format!("note: not the vendor's own hosts: {}", said.join(" ")));
+        let set: Vec<(&str, String)> =
+            variables.filter_map(|it| Some((it, self.environment.get(it)?))).collect();
+        match set.as_slice() {
+            [] => {}
+            [(name, value)] => self.console.note(format!("note: not the vendor's own host: {name}={value}")),
+            [(first, _), rest @ ..] => {
+                let hosts: BTreeSet<&str> = set.iter().map(|(_, value)| host_of(value)).collect();
+                let hosts: Vec<&str> = hosts.into_iter().collect();
+                self.console.note(format!(
+                    "note: not the vendors' own hosts but {}: {first} and {} more",
+                    hosts.join(", "),
+                    rest.len()
+                ));
+                for (name, value) in &set {
+                    self.console.detail(format!("  {name}={value}"));
+                }
+            }
         }
+    }
+}
+
+/// Returns the host in an origin or in `HOST:PORT`.
+fn host_of(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.split_once(']') {
+        Some((bracketed, _)) => bracketed.trim_start_matches('['),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     }
 }
 
@@ -63,4 +89,17 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let plain = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
     plain.then_some((host.to_owned(), port.parse().ok().filter(|port| *port > 0)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn the_host_is_told_of_every_form() {
+        assert_eq!(host_of("http://127.0.0.1:41457/prefix"), "127.0.0.1");
+        assert_eq!(host_of("https://api.example"), "api.example");
+        assert_eq!(host_of("[::1]:2525"), "::1");
+        assert_eq!(host_of("localhost:2525"), "localhost");
+    }
 }
