@@ -9,7 +9,7 @@ use crate::commands::reporting::{self, Reports};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::KeyRef;
-use crate::output::{Cell, Check, Checks, Family, Level, Outcome, Page, Report, Rule, Sample, Table, Tone};
+use crate::output::{Check, Checks, Family, Level, Outcome, Page, Report, Rule, Sample, Tone};
 
 /// What was looked at, and what was found.
 pub struct Audit {
@@ -166,7 +166,7 @@ impl Report for Audit {
     fn human(&self, page: &mut Page) {
         let mut gravest: Vec<&Finding> = self.findings.iter().collect();
         gravest.sort_by_key(|it| (it.waived, it.severity));
-        let mut table = Table::new(&["severity", "what", "finding", "detail"]);
+        let mut told = BTreeSet::new();
         for finding in &gravest {
             let tone = match (finding.waived, finding.severity) {
                 (true, _) | (_, Severity::Note) => Tone::Dim,
@@ -174,25 +174,16 @@ impl Report for Audit {
                 (_, Severity::Error) => Tone::Bad,
             };
             let word = if finding.waived { "waived" } else { finding.severity.as_str() };
-            table.row([
-                Cell::toned(word, tone),
-                finding.subject().into(),
-                finding.id.as_str().into(),
-                finding.detail.clone().into(),
+            page.pieces(&[
+                (tone, word),
+                (Tone::Strong, &format!("  {}  ", finding.subject())),
+                (tone, finding.id.as_str()),
             ]);
-        }
-        page.table(&table);
-        let mut told = BTreeSet::new();
-        let open: Vec<&&Finding> = gravest.iter().filter(|it| !it.waived && told.insert(&it.fix)).collect();
-        if !open.is_empty() {
-            page.blank();
-        }
-        for finding in open {
-            page.paragraph(
-                Tone::Dim,
-                0,
-                &format!("{} {}: {}", finding.subject(), finding.id.as_str(), finding.fix),
-            );
+            page.paragraph(Tone::Plain, 2, &finding.detail);
+            // What several findings have in common is said with the first.
+            if !finding.waived && told.insert(&finding.fix) {
+                page.paragraph(Tone::Dim, 2, &format!("→ {}", finding.fix));
+            }
         }
         page.blank();
         page.line(Tone::Dim, self.sentence());
