@@ -48,6 +48,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .into());
     }
     if keys.is_empty() {
+        let path = context.inventory_file.path();
+        if context.global.inventory.is_some() && !path.exists() {
+            context.console.hint(format!("there is no inventory `{}` yet", path.display()));
+        }
         context.console.hint("nothing is recorded yet; add the first key: `keyctl add mailgun@AGENCY`");
     }
     context.console.report(&ListReport { keys })?;

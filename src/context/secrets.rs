@@ -118,17 +118,22 @@ impl Context {
         let found = self.secret(inventory, key, record, slot).map_err(Situation::from)?;
         found.ok_or_else(|| {
             let store = self.store_name_of(inventory, record);
+            let hint = self.store_again(inventory, key, record);
             let what = if slot == Slot::Current { String::new() } else { format!("{slot} ") };
             let situation = Situation::missing(
                 "secret-missing",
                 format!("the {what}secret of `{key}` is not in the {store} store"),
             );
-            let hint = match store {
-                "env" => format!("set {}", store::env::variable(key)),
-                _ => format!("store it again: `keyctl add {key} --replace`"),
-            };
             situation.hint(hint).into()
         })
+    }
+
+    /// Returns what to do about a secret that its store does not have.
+    pub fn store_again(&self, inventory: &Inventory, key: &KeyRef, record: &Record) -> String {
+        match self.store_name_of(inventory, record) {
+            "env" => format!("set {}", store::env::variable(key)),
+            _ => format!("store it again: `keyctl add {key} --replace`"),
+        }
     }
 
     /// Writes a secret under a version that was announced before, and reads it

@@ -92,6 +92,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         selectable: domains.elsewhere,
     };
     let results = Results::new(vec![Line::new(judged, args.expect)], 1, true);
+    results.say_unexpected(context, args.expect);
     Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))
 }
 

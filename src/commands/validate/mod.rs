@@ -175,6 +175,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let judged = run.judge()?;
     let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
     let results = report::Results::new(lines, answers.count(), answers.complete);
+    results.say_unexpected(context, args.expect);
     let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
     Ok(if answers.complete && !is_raised(&interrupted) { exit } else { Exit::Interrupted })
 }

@@ -116,7 +116,10 @@ impl<'a> Batch<'a> {
                     batch.find_login(context, inventory, n);
                     Ask::Probe(n)
                 }
-                Ok(None) => Ask::Known(Box::new(missing(key))),
+                Ok(None) => {
+                    let again = context.store_again(inventory, key, record);
+                    Ask::Known(Box::new(missing(key).with_hint(again)))
+                }
                 Err(error) => {
                     let judgement = Judgement::because(Reason::StoreLocked, error.message.clone()).with_hint(
                         error.remedy.clone().unwrap_or_else(|| "`keyctl store status`".to_owned()),
@@ -367,7 +370,6 @@ fn tell_of_interruption(context: &Context, interrupted: &AtomicBool, end: &Recei
 
 fn missing(key: &KeyRef) -> Judgement {
     Judgement::because(Reason::SecretMissing, format!("the store has no secret for `{key}`"))
-        .with_hint(format!("store it again: `keyctl add {key} --replace`"))
 }
 
 impl Answers {

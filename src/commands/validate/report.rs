@@ -159,6 +159,15 @@ impl Results {
         Exit::merge(self.lines.iter().map(|line| verdict_exit(line.counts_as, args)))
     }
 
+    /// Says which keys were accepted although they were expected to be dead.
+    pub fn say_unexpected(&self, context: &Context, expect: Option<super::Expect>) {
+        let Some(expect) = expect else { return };
+        for line in self.lines.iter().filter(|it| matches!(it.verdict, Verdict::Valid | Verdict::Limited)) {
+            let name = line.name();
+            context.console.warning(format!("`{name}` works, but was expected to be {}", expect.as_str()));
+        }
+    }
+
     /// Writes the reports and, unless one took its place, the normal output.
     /// Returns what that adds to the exit code.
     ///

@@ -153,7 +153,8 @@ fn elsewhere(net: &Net<'_>, credential: &Credential<'_>, refused: Finding) -> Fi
 fn check_login(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
     let Some(login) = credential.login else {
         let detail = "an SMTP key can only be proven together with its login, and none is recorded";
-        let hint = "`--login` of `add` or `set`; Brevo's SMTP page shows it (`…@smtp-brevo.com`)";
+        let hint =
+            "record it with `--login` of `set` (or `add`); Brevo's SMTP page shows it, `…@smtp-brevo.com`";
         return Judgement::because(Reason::PermissionNotCheckable, detail).with_hint(hint);
     };
     match net.smtp.login(&wire::RELAY, login, credential.secret, net.deadline) {

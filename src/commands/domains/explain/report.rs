@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::check::{Check, Outcome, verdict};
+use crate::key::text::printable;
 use crate::key::{Domain, KeyRef};
 use crate::output::{Page, Report, Tone};
 
@@ -86,7 +87,10 @@ fn human(check: &Check, widest: usize, page: &mut Page) {
     }
     if check.result == Outcome::Pass {
         let more = if is_record { &check.expected } else { &check.fix };
-        page.paragraph(Tone::Dim, 6, more.as_deref().unwrap_or_default());
+        // A good DKIM key is 400 characters that nobody compares.
+        let limit = if is_record { 110 } else { 2_000 };
+        let more = printable(more.as_deref().unwrap_or_default(), limit);
+        page.paragraph(Tone::Dim, 6, &more);
         return;
     }
     // What is expected of a record stands in the fix.
