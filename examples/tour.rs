@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     let home = tempfile::tempdir().unwrap();
     let tour = Tour { programs: &programs, sandbox: &sandbox, home: home.path() };
     tour.walk();
-    println!("\nThat was the tour. The sandbox and its home are gone; `cargo install --path .` comes next.");
+    println!("\nThat was the tour. The sandbox and its home are gone.");
+    println!("`cargo install --path . --locked` comes next.");
     ExitCode::SUCCESS
 }
 
@@ -101,18 +102,16 @@ impl Tour<'_> {
             self.step(&[&["scope", "add", location, "--domain", domain], force].concat(), "", &[0]);
         }
 
-        self.chapter("Know: which key is effective where, which domains can be chosen, and why one cannot.");
+        self.chapter("Know: the key in effect, the domains to choose from, why one is missing.");
         self.step(&["which", "acme/berlin"], "", &[0]);
         self.step(&["domains", "acme/berlin"], "", &[0]);
         self.step(&["domains", "acme/wien", "--explain", "mg.wien.example"], "", &[3]);
 
-        self.chapter("Prove: the key works, but one location has a domain that HighLevel cannot offer.");
+        self.chapter("Prove: the key works; one location has a domain HighLevel cannot offer.");
         self.step(&["validate", "acme"], "", &[0]);
         self.step(&["send-test", "acme/berlin", "--to", "you@example.com", "--dry-run"], "", &[0]);
 
-        self.chapter(
-            "Replace: a new key beside the old one, its consumers, the grace period, the end of the old one.",
-        );
+        self.chapter("Replace: a new key beside the old one, pasted, then the old one's end.");
         self.step(
             &[
                 "consumer",
@@ -120,13 +119,12 @@ impl Tour<'_> {
                 "mailgun@acme",
                 "HighLevel agency settings",
                 "--url",
-                "https://app.gohighlevel.com/settings/email_services",
+                "https://app.gohighlevel.com",
             ],
             "",
             &[0],
         );
         self.step(&["rotate", "mailgun@acme", "--grace", "0s", "--yes"], "", &[6]);
-        self.step(&["rotate", "--status"], "", &[0]);
         self.step(&["rotate", "mailgun@acme", "--ack", "HighLevel agency settings"], "", &[0]);
         self.step(&["list"], "", &[0]);
 

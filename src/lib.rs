@@ -8,6 +8,7 @@
 //!    │           ├─────► provider ─► http, smtp      what vendors do; who sends
 //!    │           └─────► state       what this machine remembers
 //!    └─► output (reports, console)   exit (codes)
+//! dns (the resolver), durable (atomic files, locks), checkpoint (crash tests)
 //! key, domain, rotation, clock: the pure core below all of them
 //! ```
 //! Imports point downwards only; `tests/it/layering.rs` keeps it so.
