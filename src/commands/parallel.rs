@@ -31,6 +31,14 @@ pub fn each<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R +
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Returns what a thread returned; its panic goes on here.
+pub fn joined<T>(running: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    match running.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 //! verified, not disabled; and of the key that asks.
 
 use super::Explained;
-use super::check::Check;
 use super::seen::Presence;
+use crate::commands::check::Check;
 use crate::commands::domains::near::near;
 use crate::commands::domains::pick;
 use crate::domain::{DomainType, UsRule};
@@ -18,7 +18,7 @@ pub fn in_account(it: &Explained<'_>) -> Check {
         return Check::pass(id).found(regions(it)).deciding();
     }
     if let Some(trouble) = it.seen.doubt() {
-        return troubled(id, trouble).deciding();
+        return Check::troubled(id, trouble).deciding();
     }
     let near = near(it.domain, it.seen.listing.domains.iter().map(|it| &it.name));
     let names: Vec<String> = near.iter().map(|it| format!("`{it}`")).collect();
@@ -62,12 +62,12 @@ pub fn region(it: &Explained<'_>) -> Option<Check> {
     let check = match (us, eu) {
         (Some(Presence::Here(_)), _) => Check::pass(id).found("us"),
         (_, Some(Presence::Here(_))) if !counts => Check::pass(id).found("eu"),
-        (Some(Presence::Unknown(trouble)), _) => troubled(id, trouble),
+        (Some(Presence::Unknown(trouble)), _) => Check::troubled(id, trouble),
         (_, Some(Presence::Here(_))) => Check::fail(id).found("eu").fix(
             "Mailgun cannot move a domain: add it in the US region after deleting it in the EU one, or take \
              another subdomain there; HighLevel uses the US region only",
         ),
-        (_, Some(Presence::Unknown(trouble))) => troubled(id, trouble),
+        (_, Some(Presence::Unknown(trouble))) => Check::troubled(id, trouble),
         _ => not_there(id),
     };
     Some(check.expected(expected).deciding())
@@ -163,7 +163,7 @@ pub fn key_may_list(it: &Explained<'_>) -> Check {
                 "paste a key that may; `keyctl validate {}` tells why this one is refused",
                 it.target.argument()
             )),
-            Some(trouble) => troubled(id, trouble),
+            Some(trouble) => Check::troubled(id, trouble),
             None => Check::unclear(id),
         }
     };
@@ -190,7 +190,7 @@ pub fn ip_allowlist(it: &Explained<'_>) -> Option<Check> {
             }
         }
         Err(trouble) => {
-            let unclear = troubled(id, trouble);
+            let unclear = Check::troubled(id, trouble);
             // A role that may never read it must not leave everything open.
             let open = trouble.reason.verdict() == Verdict::Unknown && counts;
             if open { unclear.deciding() } else { unclear }
@@ -210,15 +210,6 @@ fn relax(it: &Explained<'_>) -> String {
                  the key in HighLevel, put the list back"
                 .to_owned()
         }
-    }
-}
-
-/// Something that could not be read.
-pub fn troubled(id: &str, trouble: &Trouble) -> Check {
-    let check = Check::unclear(id).found(format!("{} ({})", trouble.detail, trouble.reason));
-    match &trouble.hint {
-        Some(hint) => check.fix(hint.clone()),
-        None => check,
     }
 }
 

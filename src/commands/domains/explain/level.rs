@@ -2,8 +2,8 @@
 //! HighLevel really uses cannot be asked.
 
 use super::Explained;
-use super::check::Check;
 use super::replies;
+use crate::commands::check::Check;
 use crate::inventory::Inventory;
 use crate::key::resolve::Effective;
 use crate::key::{KeyRef, Scope};

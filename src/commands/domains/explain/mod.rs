@@ -2,10 +2,8 @@
 //! to the reply route, each with what was found and what to do.
 
 mod account;
-mod check;
 mod level;
 mod records;
-mod replies;
 mod report;
 mod seen;
 
@@ -15,6 +13,8 @@ pub use records::{judged, wanted};
 
 use super::Args;
 use super::pick::{self, Picked, Target};
+use crate::commands::check::Check;
+use crate::commands::replies;
 use crate::context::Context;
 use crate::dns::{Found, RecordKind, Resolver};
 use crate::domain::DnsRecord;
@@ -22,7 +22,6 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Domain, KeyRef, Kind, ProviderId};
 use crate::provider::Net;
-use check::Check;
 use report::Explanation;
 use seen::Seen;
 
@@ -128,8 +127,12 @@ fn checks(it: &Explained<'_>, answers: &[Option<Found>]) -> Vec<Check> {
     checks.push(account::key_may_list(it));
     checks.extend(account::ip_allowlist(it));
     if it.target.provider == ProviderId::Mailgun && it.target.highlevel {
-        checks.extend(replies::inbound_route(it));
-        checks.extend(replies::not_shadowed(it));
+        if let Some(routes) = &it.seen.routes {
+            checks.extend([
+                replies::inbound_route(routes, it.domain),
+                replies::not_shadowed(routes, it.domain),
+            ]);
+        }
         checks.extend(it.inventory.map(|inventory| replies::unique_location(inventory, it.domain)));
         checks.push(level::level(it));
     }

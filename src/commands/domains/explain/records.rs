@@ -3,7 +3,7 @@
 
 use super::Explained;
 use super::account::not_there;
-use super::check::Check;
+use crate::commands::check::Check;
 use crate::dns::Found;
 use crate::domain::{DnsRecord, DnsState, RecordRole};
 use crate::key::ProviderId;

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::check::{Check, Outcome, verdict};
-use crate::key::text::printable;
+use crate::commands::check::{self, Check, Outcome};
 use crate::key::{Domain, KeyRef};
 use crate::output::{Page, Report, Tone};
 
@@ -17,7 +16,7 @@ pub struct Explanation {
 
 impl Explanation {
     pub fn new(domain: &Domain, key: Option<&KeyRef>, checks: Vec<Check>) -> Self {
-        Self { domain: domain.clone(), key: key.cloned(), selectable: verdict(&checks), checks }
+        Self { domain: domain.clone(), key: key.cloned(), selectable: check::verdict(&checks), checks }
     }
 
     /// Returns whether a DNS record is not as it should be.
@@ -58,75 +57,6 @@ impl Report for Explanation {
             (Tone::Dim, &with),
         ]);
         page.blank();
-        let widest = self.checks.iter().map(|it| title(&it.id).len()).max().unwrap_or(0);
-        for check in &self.checks {
-            human(check, widest, page);
-        }
+        check::human(&self.checks, page);
     }
-}
-
-fn human(check: &Check, widest: usize, page: &mut Page) {
-    let (tone, mark) = match check.result {
-        Outcome::Pass => (Tone::Good, "pass"),
-        Outcome::Fail => (Tone::Bad, "FAIL"),
-        Outcome::NotCheckable => (Tone::Warn, "?   "),
-    };
-    let name = title(&check.id);
-    let is_record = check.provider.is_some();
-    let found = check.found.as_deref().filter(|_| !(is_record && check.result == Outcome::Pass));
-    match found {
-        Some(found) if check.result == Outcome::Pass && found.len() <= 46 => {
-            page.pieces(&[(tone, mark), (Tone::Plain, &format!("  {name:<widest$}  ")), (Tone::Dim, found)]);
-        }
-        _ => {
-            page.pieces(&[(tone, mark), (Tone::Plain, &format!("  {name}"))]);
-            if let Some(found) = found {
-                page.paragraph(Tone::Plain, 6, &format!("found: {found}"));
-            }
-        }
-    }
-    if check.result == Outcome::Pass {
-        let more = if is_record { &check.expected } else { &check.fix };
-        // A good DKIM key is 400 characters that nobody compares.
-        let limit = if is_record { 110 } else { 2_000 };
-        let more = printable(more.as_deref().unwrap_or_default(), limit);
-        page.paragraph(Tone::Dim, 6, &more);
-        return;
-    }
-    // What is expected of a record stands in the fix.
-    if let Some(expected) = check.expected.as_ref().filter(|_| !is_record || check.fix.is_none()) {
-        page.paragraph(Tone::Plain, 6, &format!("expected: {expected}"));
-    }
-    if let Some(fix) = check.fix.as_ref() {
-        page.paragraph(Tone::Strong, 6, &format!("fix: {fix}"));
-    }
-}
-
-/// Returns what a check is called for people.
-fn title(id: &str) -> String {
-    let fixed = match id {
-        "in-account" => "in the account",
-        "region" => "region",
-        "state" => "state",
-        "disabled" => "not disabled",
-        "type" => "type",
-        "key-may-list" => "the key may list domains",
-        "ip-allowlist" => "IP allowlist",
-        "inbound-route" => "inbound route",
-        "route-not-shadowed" => "route not shadowed",
-        "unique-location" => "one location only",
-        "level" => "level",
-        _ => return record_title(id),
-    };
-    fixed.to_owned()
-}
-
-fn record_title(id: &str) -> String {
-    let rest = id.strip_prefix("dns-").unwrap_or(id);
-    let (word, number) = rest.split_once('-').unwrap_or((rest, ""));
-    let word = match word {
-        "tracking" | "other" => word.to_owned(),
-        _ => word.to_uppercase(),
-    };
-    format!("DNS {word} {number}").trim_end().to_owned()
 }

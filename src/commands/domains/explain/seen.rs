@@ -3,11 +3,12 @@
 //! does not need another answer first is asked at the same time.
 
 use crate::commands::domains::pick::{self, Target};
+use crate::commands::replies::Routes;
 use crate::commands::{parallel, troubled};
 use crate::context::Context;
 use crate::domain::{SendingDomain, UsRule};
 use crate::key::{Domain, ProviderId, Region};
-use crate::provider::{self, AllowlistEntry, DomainListing, InboundRoute, Net, Trouble};
+use crate::provider::{self, AllowlistEntry, DomainListing, Net, Trouble};
 
 /// Whether the domain is in one region of the account (or in the account,
 /// where the provider has no regions).
@@ -27,13 +28,6 @@ pub struct Seen {
     rule: UsRule,
 }
 
-/// The inbound routes of the domain's region.
-pub struct Routes {
-    /// The one that takes mail for an address of the domain.
-    pub matched: Option<InboundRoute>,
-    pub all: Vec<InboundRoute>,
-}
-
 impl Seen {
     /// Asks everything.
     pub fn ask(context: &Context, net: &Net<'_>, target: &Target, domain: &Domain) -> Self {
@@ -51,7 +45,7 @@ impl Seen {
                 vendor.domains().map(|it| it.show(net, &credential, domain, *region))
             };
             let shown = parallel::each(regions, regions.len(), show);
-            (joined(listing), joined(allowlist), shown)
+            (parallel::joined(listing), parallel::joined(allowlist), shown)
         });
         let mut listing = listing.unwrap_or_default();
         for (_, trouble) in &mut listing.troubles {
@@ -72,20 +66,10 @@ impl Seen {
         }
         let allowlist = allowlist.map(|it| it.map_err(weigh));
         let mut seen = Self { listing, presence, allowlist, routes: None, rule: target.rule };
-        seen.routes = seen.ask_routes(net, target, domain);
+        // Routes are per region; HighLevel's is the US one.
+        let region = seen.domain().and_then(|it| it.region).unwrap_or(Region::Us);
+        seen.routes = vendor.inbound().map(|it| Routes::ask(it, net, &credential, domain, region));
         seen
-    }
-
-    fn ask_routes(&self, net: &Net<'_>, target: &Target, domain: &Domain) -> Option<Result<Routes, Trouble>> {
-        let inbound = provider::provider(target.provider).inbound()?;
-        let region = self.domain().and_then(|it| it.region).unwrap_or(Region::Us);
-        let credential = target.credential();
-        let address = format!("keyctl-probe@{domain}");
-        let (matched, all) = std::thread::scope(|scope| {
-            let all = scope.spawn(|| inbound.list(net, &credential, region));
-            (inbound.matching(net, &credential, &address, region), joined(all))
-        });
-        Some(matched.and_then(|matched| Ok(Routes { matched, all: all? })))
     }
 
     /// Returns the domain: of the US region first, which is the one that counts.
@@ -141,11 +125,4 @@ fn alone(net: &Net<'_>, target: &Target, listing: &DomainListing, domain: &Domai
         Err(_) => Ok(None),
     };
     merged(listing, domain, None, shown)
-}
-
-fn joined<T>(running: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    match running.join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
 }

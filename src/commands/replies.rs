@@ -1,13 +1,11 @@
 //! The way of replies into HighLevel: the inbound route, what shadows it, and
 //! the one location that mail of strangers can be told to.
 
-use super::Explained;
-use super::account::troubled;
 use super::check::Check;
-use super::seen::Routes;
+use super::parallel;
 use crate::inventory::Inventory;
-use crate::key::{Domain, Scope};
-use crate::provider::InboundRoute;
+use crate::key::{Domain, Region, Scope};
+use crate::provider::{Credential, Inbound, InboundRoute, Net, Trouble};
 
 /// Where HighLevel takes replies in (help.gohighlevel.com, 48000987293); its
 /// own host and that of its white labels.
@@ -19,12 +17,40 @@ const PRIORITY: i64 = 99;
 /// The most locations that are named.
 const MOST: usize = 5;
 
+/// The inbound routes of one region.
+pub struct Routes {
+    /// The one that takes mail for an address of the domain.
+    matched: Option<InboundRoute>,
+    all: Vec<InboundRoute>,
+}
+
+impl Routes {
+    /// Asks for both at the same time.
+    ///
+    /// # Errors
+    /// When one of them could not be told.
+    pub fn ask(
+        inbound: &dyn Inbound,
+        net: &Net<'_>,
+        credential: &Credential<'_>,
+        domain: &Domain,
+        region: Region,
+    ) -> Result<Self, Trouble> {
+        let address = format!("keyctl-probe@{domain}");
+        let (matched, all) = std::thread::scope(|scope| {
+            let all = scope.spawn(|| inbound.list(net, credential, region));
+            (inbound.matching(net, credential, &address, region), parallel::joined(all))
+        });
+        Ok(Self { matched: matched?, all: all? })
+    }
+}
+
 /// There is a route into HighLevel, and it takes mail for the domain.
-pub fn inbound_route(it: &Explained<'_>) -> Option<Check> {
+pub fn inbound_route(routes: &Result<Routes, Trouble>, domain: &Domain) -> Check {
     let id = "inbound-route";
-    let routes = match it.seen.routes.as_ref()? {
+    let routes = match routes {
         Ok(routes) => routes,
-        Err(trouble) => return Some(troubled(id, trouble)),
+        Err(trouble) => return Check::troubled(id, trouble),
     };
     let expected = format!("forward to {FORWARD}");
     let create = format!(
@@ -35,13 +61,12 @@ pub fn inbound_route(it: &Explained<'_>) -> Option<Check> {
         (Some(matched), Some(own)) if matched.id == own.id => known_host(own),
         (_, Some(own)) if takes_all(own) => known_host(own),
         (_, Some(own)) => Check::unclear(id).found(told(own)).fix(format!(
-            "whether it takes mail for {} cannot be told, as another route comes first; `catch_all()` would",
-            it.domain
+            "whether it takes mail for {domain} cannot be told, as another route comes first; `catch_all()` would"
         )),
         (Some(matched), None) => Check::fail(id).found(told(matched)).fix(create),
         (None, None) => Check::fail(id).found("no route takes mail for the domain").fix(create),
     };
-    Some(check.expected(expected))
+    check.expected(expected)
 }
 
 fn known_host(route: &InboundRoute) -> Check {
@@ -58,17 +83,17 @@ fn known_host(route: &InboundRoute) -> Check {
 }
 
 /// No route that is asked earlier stops mail on its way.
-pub fn not_shadowed(it: &Explained<'_>) -> Option<Check> {
+pub fn not_shadowed(routes: &Result<Routes, Trouble>, domain: &Domain) -> Check {
     let id = "route-not-shadowed";
-    let routes = match it.seen.routes.as_ref()? {
+    let routes = match routes {
         Ok(routes) => routes,
-        Err(trouble) => return Some(troubled(id, trouble)),
+        Err(trouble) => return Check::troubled(id, trouble),
     };
     let Some(own) = into_highlevel(routes) else {
-        return Some(Check::unclear(id).found("there is no route into HighLevel to be shadowed"));
+        return Check::unclear(id).found("there is no route into HighLevel to be shadowed");
     };
     let Some(first) = routes.matched.as_ref().filter(|it| it.id != own.id) else {
-        return Some(Check::pass(id).found(told(own)));
+        return Check::pass(id).found(told(own));
     };
     // A route without `stop()` lets mail pass on to those after it.
     let between = |route: &&InboundRoute| {
@@ -77,19 +102,19 @@ pub fn not_shadowed(it: &Explained<'_>) -> Option<Check> {
     let stopping = routes.all.iter().filter(between);
     let shadow = Some(first).filter(|it| stops(it)).or_else(|| stopping.clone().find(|it| takes_all(it)));
     if let Some(shadow) = shadow {
-        return Some(Check::fail(id).found(told(shadow)).fix(format!(
+        return Check::fail(id).found(told(shadow)).fix(format!(
             "its `stop()` keeps mail from the route into HighLevel (priority {}): delete it in Mailgun's console \
              (Send › Receiving), narrow it, or give it a higher priority number",
             own.priority
-        )));
+        ));
     }
-    let named = |route: &&InboundRoute| route.expression.replace('\\', "").contains(it.domain.as_str());
-    Some(match stopping.clone().find(named) {
+    let named = |route: &&InboundRoute| route.expression.replace('\\', "").contains(domain.as_str());
+    match stopping.clone().find(named) {
         Some(doubtful) => Check::unclear(id)
             .found(told(doubtful))
             .fix("whether its expression meets the address cannot be told from here; look at it"),
         None => Check::pass(id).found(format!("{}, which lets mail pass on", told(first))),
-    })
+    }
 }
 
 /// At most one location uses the domain: mail of strangers is told to a
