@@ -88,6 +88,7 @@ consumer add mailgun@acme Shop --kind highlevel --each-location
 consumer push mailgun@acme
 consumer push mailgun@acme One Two
 consumer push mailgun@acme --all
+consumer push mailgun@acme --all --test-to you@example.com
 consumer list
 consumer list mailgun@acme
 consumer remove mailgun@acme One

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::sandbox::{Sandbox, SandboxKey};
+use crate::support::terminal::Terminal;
 
 struct Agency {
     world: World,
@@ -154,7 +155,7 @@ fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
     assert_eq!(agency.mailgun_at(&berlin), Value::Null, "nothing was written");
     let pushed = run(&["push", "mailgun@acme", "HighLevel", "--yes"], 0);
     assert!(!pushed.stdout.contains(&key.secret) && !pushed.stderr.contains(&key.secret));
-    assert!(pushed.stderr.contains("keyctl send-test acme/berlin"), "how to prove it: {}", pushed.stderr);
+    assert!(pushed.stdout.contains("keyctl send-test acme/berlin"), "how to prove it: {}", pushed.stdout);
     let held = json!({"apiKey": key.secret, "domain": "mg.acme.example"});
     assert_eq!((agency.mailgun_at(&berlin), agency.mailgun_at(&rome)), (held, Value::Null));
 
@@ -171,6 +172,95 @@ fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
         failed.stderr
     );
     assert_eq!(agency.mailgun_at(&rome), Value::Null);
+}
+
+/// What the proof of a push says of each check, `id result`.
+fn proven(push: &Value) -> Vec<String> {
+    let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
+    let checks = push["proof"]["checks"].as_array().unwrap().iter();
+    checks.map(|it| [text(it, "id"), text(it, "result")].join(" ")).collect()
+}
+
+#[test]
+fn a_push_is_proven_by_the_reply_route_and_a_test_mail() {
+    let agency = Agency::new();
+    let ids = [agency.location(json!({"name": "Berlin"})), agency.location(json!({"name": "Rome"}))];
+    agency.add(&["highlevel@acme", "--kind", "agency"], &agency.token(json!({"level": "agency"})).secret, 0);
+    agency.import(&[], 0);
+    let key = agency.mailgun("mailgun@acme");
+    let account = agency.sandbox.control("GET", "/state", Value::Null)["mailgun"]["accounts"]
+        .as_object()
+        .and_then(|it| it.keys().next().cloned())
+        .unwrap();
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = agency.world.run(&add).exits(0);
+    let push = ["-f", "json", "consumer", "push", "mailgun@acme", "--all", "--yes"];
+
+    // Nothing takes replies in, and nobody said who gets a mail.
+    let ran = agency.world.run(&push).exits(0);
+    let first = ran.data()["consumers"][0].clone();
+    assert_eq!(first["proof"]["domain"], "mg.acme.example");
+    assert_eq!(
+        proven(&first),
+        ["inbound-route fail", "route-not-shadowed not-checkable", "test-mail not-checkable"]
+    );
+    assert!(ran.stderr.contains("mg.acme.example: inbound-route failed"), "{}", ran.stderr);
+    assert!(agency.sandbox.messages().is_empty());
+
+    // Both locations use one domain: it is proven once, with the key that was pushed.
+    let into =
+        "forward(\"https://services.leadconnectorhq.com/conversations/providers/mailgun/webhook/inbound\")";
+    agency.sandbox.control(
+        "POST",
+        &format!("/mailgun/accounts/{account}/routes"),
+        json!({"region": "us", "priority": 99, "expression": "catch_all()", "actions": [into]}),
+    );
+    agency.sandbox.clear_requests();
+    let with_mail = [&push[..], &["--test-to", "ops@acme.example"]].concat();
+    let ran = agency.world.run(&with_mail).exits(0);
+    for pushed in ran.data()["consumers"].as_array().unwrap() {
+        assert_eq!(proven(pushed), ["inbound-route pass", "route-not-shadowed pass", "test-mail pass"]);
+    }
+    assert!(!ran.stdout.contains(&key.secret) && !ran.stderr.contains(&key.secret));
+    let mails = agency.sandbox.messages();
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    assert_eq!((&mails[0]["to"], &mails[0]["test_mode"]), (&json!(["ops@acme.example"]), &json!(false)));
+    let routes = |line: &&String| line.contains("/v3/routes");
+    assert_eq!(agency.sandbox.request_lines().iter().filter(routes).count(), 2);
+
+    // A key that Mailgun takes no mail from is of no use to HighLevel.
+    let domain = format!("/mailgun/accounts/{account}/domains/us/mg.acme.example");
+    agency.sandbox.control("PUT", &domain, json!({"is_disabled": true}));
+    let ran = agency.world.run(&with_mail).exits(1);
+    let consumers = ran.data()["consumers"].clone();
+    assert_eq!((consumers.as_array().unwrap().len(), &consumers[0]["state"]), (1, &json!("failed")));
+    assert!(
+        consumers[0]["detail"].as_str().unwrap().contains("Mailgun refuses a test mail from mg.acme.example"),
+        "{consumers}"
+    );
+    assert!(ids.iter().all(|id| agency.mailgun_at(id)["apiKey"] == key.secret), "they were written before");
+}
+
+#[test]
+fn a_person_is_asked_who_gets_the_test_mail() {
+    let agency = Agency::new();
+    agency.location(json!({"name": "Berlin"}));
+    agency.add(&["highlevel@acme", "--kind", "agency"], &agency.token(json!({"level": "agency"})).secret, 0);
+    agency.import(&[], 0);
+    agency.mailgun("mailgun@acme");
+    let add =
+        ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--location", "acme/berlin"];
+    let _ = agency.world.run(&add).exits(0);
+    let mut terminal = Terminal::start(agency.world.command(&["consumer", "push", "mailgun@acme"]));
+    terminal.until("Write `mailgun@acme`");
+    terminal.line("y");
+    terminal.until("Address for a test mail");
+    terminal.line("nobody");
+    terminal.until("it has no `@`");
+    terminal.line("ops@acme.example");
+    terminal.until("test mail");
+    assert_eq!(terminal.end().1, 0);
+    assert_eq!(agency.sandbox.messages()[0]["to"], json!(["ops@acme.example"]));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use super::remove::no_such_consumer;
 use super::report::{PushReport, Pushed};
-use crate::commands::delivering::{self, Handover};
+use crate::commands::delivering::{self, HandedOver, Handover, Prover};
+use crate::commands::send_test::Address;
 use crate::commands::{completions, managing::Keyed};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
@@ -24,6 +25,9 @@ pub struct Args {
     /// Every place that takes it by itself
     #[arg(long)]
     all: bool,
+    /// Who gets a test mail from each domain that is written to a HighLevel location
+    #[arg(long, value_name = "ADDR")]
+    test_to: Option<Address>,
 }
 
 /// Pushes to each place in turn; the first that fails stops the rest.
@@ -50,35 +54,28 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let keyed = Keyed::read(context, inventory, &key)?;
     let mut consumers = Vec::new();
     let mut exit = Exit::Done;
-    let mut written = None;
+    let writes = chosen.iter().any(|it| it.kind == ConsumerKind::Highlevel);
+    let mut prover = Prover::new(context, args.test_to.as_ref(), writes);
     for consumer in chosen {
+        context.restart_clock();
         let handover =
             Handover { inventory, key: &key, record: &keyed.record, secret: &keyed.secret, consumer };
-        let (state, detail) = match delivering::hand_over(context, &handover) {
-            Ok(detail) => {
-                let location = || consumer.location.clone().unwrap_or_else(|| key.scope.clone());
-                written = (consumer.kind == ConsumerKind::Highlevel).then(location).or(written);
-                (Progress::Pushed, detail)
-            }
-            Err(failed) => {
-                context.console.warning(format!("`{}`: {}", consumer.name, failed.why));
-                failed.hint.iter().for_each(|it| context.console.hint(it));
-                exit = Exit::Failed;
-                (Progress::Failed, failed.why)
-            }
-        };
+        let (state, HandedOver { detail, proof }) =
+            match delivering::hand_over(context, &handover, &mut prover) {
+                Ok(handed_over) => (Progress::Pushed, handed_over),
+                Err(failed) => {
+                    context.console.warning(format!("`{}`: {}", consumer.name, failed.why));
+                    failed.hint.iter().for_each(|it| context.console.hint(it));
+                    exit = Exit::Failed;
+                    (Progress::Failed, HandedOver { detail: failed.why, proof: None })
+                }
+            };
         note_in_rotation(context, &keyed, &consumer.name, state)?;
         let (name, kind) = (consumer.name.clone(), consumer.kind);
-        consumers.push(Pushed { key: key.clone(), name, kind, state: state.as_str(), detail });
+        consumers.push(Pushed { key: key.clone(), name, kind, state: state.as_str(), detail, proof });
         if exit != Exit::Done {
             break;
         }
-    }
-    if let Some(scope) = written {
-        context.console.hint(format!(
-            "HighLevel never tells the key back; prove it by the reply route, `keyctl domains {scope} --explain DOMAIN`, \
-             and a mail, `keyctl send-test {scope} --to ADDRESS`"
-        ));
     }
     context.console.report(&PushReport { consumers })?;
     Ok(exit)

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::delivering;
+use crate::commands::check;
+use crate::commands::delivering::{self, Proof};
 use crate::context::Context;
 use crate::key::{Consumer, ConsumerKind, KeyRef, Scope};
 use crate::output::{Cell, Page, Report, Table, Tone};
@@ -87,6 +88,8 @@ pub struct Pushed {
     pub kind: ConsumerKind,
     pub state: &'static str,
     pub detail: String,
+    /// Of a HighLevel location, which never tells the key back.
+    pub proof: Option<Proof>,
 }
 
 /// The result of `push`.
@@ -119,5 +122,10 @@ impl Report for PushReport {
             ]);
         }
         page.table(&table);
+        for proof in self.consumers.iter().filter_map(|it| it.proof.as_ref()).filter(|it| it.fresh) {
+            page.blank();
+            page.line(Tone::Strong, proof.domain.as_str());
+            check::human(&proof.checks, page);
+        }
     }
 }

@@ -2,7 +2,8 @@
 //! read again, every field compared. HighLevel does not document whether a put
 //! leaves all else alone, and never tells the key back.
 
-use super::{Failed, Handover};
+use super::proof::{Prover, Written};
+use super::{Failed, HandedOver, Handover};
 use crate::checkpoint;
 use crate::commands::managing::Keyed;
 use crate::context::Context;
@@ -27,8 +28,9 @@ pub struct Target {
 /// # Errors
 /// What the inventory does not say.
 pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<Target, Failed> {
-    if key.provider != ProviderId::Mailgun {
-        return Err(Failed::new(format!("HighLevel takes Mailgun keys only, and `{key}` is none")));
+    let record = inventory.keys.get(key);
+    if key.provider != ProviderId::Mailgun || record.is_some_and(|it| it.kind == Kind::Smtp) {
+        return Err(Failed::new(format!("HighLevel takes Mailgun's API keys only, and `{key}` is none")));
     }
     let location =
         consumer.location.clone().or_else(|| key.scope.location.is_some().then(|| key.scope.clone()));
@@ -40,7 +42,7 @@ pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Resul
         Failed::new(format!("the HighLevel id of `{location}` is not recorded"))
             .hint(format!("`keyctl scope set {location} --highlevel-id ID`, or import the locations"))
     })?;
-    let own = inventory.keys.get(key).and_then(|it| it.domain.clone());
+    let own = record.and_then(|it| it.domain.clone());
     let domain =
         own.or_else(|| inventory.domain_at(&location).map(|(domain, _)| domain)).ok_or_else(|| {
             Failed::new(format!("no domain is recorded for `{location}`"))
@@ -62,8 +64,25 @@ pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Resul
     })
 }
 
-/// Pushes and compares.
-pub fn push(context: &Context, handover: &Handover<'_>) -> Result<String, Failed> {
+/// Pushes, compares and proves.
+pub fn push(
+    context: &Context,
+    handover: &Handover<'_>,
+    prover: &mut Prover<'_>,
+) -> Result<HandedOver, Failed> {
+    let target = write(context, handover)?;
+    let proof = prover.prove(&Written {
+        location: &target.location,
+        domain: &target.domain,
+        key: handover.key,
+        record: handover.record,
+        secret: handover.secret,
+    })?;
+    let detail = format!("HighLevel took it for {} with {}", target.location, target.domain);
+    Ok(HandedOver { detail, proof: Some(proof) })
+}
+
+fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
     let target = target(handover.inventory, handover.key, handover.consumer)?;
     let plain = |error: anyhow::Error| Failed::new(handover.secret.scrub(&format!("{error:#}")));
     let token = Keyed::read(context, handover.inventory, &target.token).map_err(plain)?;
@@ -91,7 +110,7 @@ pub fn push(context: &Context, handover: &Handover<'_>) -> Result<String, Failed
     put.map_err(|it| told(handover, it))?;
     let changes = before.changes(&read()?);
     if changes.is_empty() {
-        return Ok(format!("HighLevel took it for {} with {}", target.location, target.domain));
+        return Ok(target);
     }
     let fields: Vec<&str> = changes.iter().map(|it| it.field.as_str()).collect();
     Err(Failed::new(format!(

@@ -4,8 +4,10 @@
 mod approval;
 mod location;
 mod program;
+mod proof;
 
 pub use approval::{approve, ask_approval, is_approved, spelt};
+pub use proof::{Proof, Prover};
 
 use crate::context::Context;
 use crate::inventory::Inventory;
@@ -40,15 +42,30 @@ impl Failed {
     }
 }
 
-/// Hands the secret over and returns what can be said of it.
+/// What can be said of a secret that was handed over.
+#[derive(Debug, Clone)]
+pub struct HandedOver {
+    pub detail: String,
+    /// Of a HighLevel location.
+    pub proof: Option<Proof>,
+}
+
+/// Hands the secret over and, where the place does not tell whether it has it,
+/// proves it otherwise.
 ///
 /// # Errors
-/// Why the consumer may not have it now.
-pub fn hand_over(context: &Context, handover: &Handover<'_>) -> Result<String, Failed> {
+/// Why the consumer may not have it now, or that it cannot work there.
+pub fn hand_over(
+    context: &Context,
+    handover: &Handover<'_>,
+    prover: &mut Prover<'_>,
+) -> Result<HandedOver, Failed> {
     match handover.consumer.kind {
         ConsumerKind::Manual => Err(Failed::new("a person pastes it there")),
-        ConsumerKind::Command => program::run(context, handover),
-        ConsumerKind::Highlevel => location::push(context, handover),
+        ConsumerKind::Command => {
+            program::run(context, handover).map(|detail| HandedOver { detail, proof: None })
+        }
+        ConsumerKind::Highlevel => location::push(context, handover, prover),
     }
 }
 

@@ -3,10 +3,11 @@
 
 use super::work::{Flow, Snapshot, Work};
 use crate::clock::Span;
-use crate::commands::delivering::{self, Handover};
+use crate::commands::check;
+use crate::commands::delivering::{self, Handover, Prover};
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
-use crate::key::{Consumer, ConsumerKind, KeyRef, Record};
+use crate::key::{Consumer, ConsumerKind, Record};
 use crate::output::Answer;
 use crate::rotation::{Delivery, Progress, Stage};
 
@@ -27,7 +28,10 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         .iter()
         .any(|it| it.kind == ConsumerKind::Highlevel && it.state == Progress::Pushed);
     let waiting: Vec<Delivery> = snapshot.rotation.consumers.iter().filter(left).cloned().collect();
+    let writes = waiting.iter().any(|it| it.kind == ConsumerKind::Highlevel);
+    let mut prover = Prover::new(work.context, work.options.test_to.as_ref(), writes);
     for (n, delivery) in waiting.iter().enumerate() {
+        work.context.restart_clock();
         let record = snapshot.inventory.record(&delivery.key)?;
         let Some(consumer) = record.consumers.iter().find(|it| it.name == delivery.name) else {
             // Taken out of the record by hand: nobody waits for it there.
@@ -35,7 +39,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             continue;
         };
         let first_location = delivery.kind == ConsumerKind::Highlevel && !written;
-        push(work, snapshot, &delivery.key, record, consumer, delivery)?;
+        push(work, snapshot, (delivery, consumer), record, &mut prover)?;
         written |= delivery.kind == ConsumerKind::Highlevel;
         let rest = waiting.iter().skip(n + 1).filter(|it| it.kind == ConsumerKind::Highlevel).count();
         if first_location && rest > 0 {
@@ -60,17 +64,21 @@ fn approvals(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
 fn push(
     work: &Work<'_>,
     snapshot: &Snapshot,
-    key: &KeyRef,
+    (delivery, consumer): (&Delivery, &Consumer),
     record: &Record,
-    consumer: &Consumer,
-    delivery: &Delivery,
+    prover: &mut Prover<'_>,
 ) -> anyhow::Result<()> {
+    let key = &delivery.key;
     let secret = work.context.need_secret(&snapshot.inventory, key, record, Slot::Current)?;
     let handover = Handover { inventory: &snapshot.inventory, key, record, secret: &secret, consumer };
-    match delivering::hand_over(work.context, &handover) {
-        Ok(detail) => {
+    match delivering::hand_over(work.context, &handover, prover) {
+        Ok(handed_over) => {
             note(work, delivery, Progress::Pushed)?;
-            work.context.console.note(format!("`{key}` → `{}`: {detail}", consumer.name));
+            work.context.console.note(format!("`{key}` → `{}`: {}", consumer.name, handed_over.detail));
+            let quiet = work.context.console.is_quiet();
+            if let Some(proof) = handed_over.proof.filter(|it| it.fresh && !quiet) {
+                work.context.console.page(|page| check::human(&proof.checks, page));
+            }
             Ok(())
         }
         Err(failed) => {

@@ -22,6 +22,7 @@ mod work;
 
 use crate::clock::Span;
 use crate::commands::completions;
+use crate::commands::send_test::Address;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRefArg, Selector};
@@ -60,6 +61,9 @@ pub struct Args {
     /// Go through the places where a person pastes the key, one by one
     #[arg(long)]
     walk: bool,
+    /// Who gets a test mail from each domain that is written to a HighLevel location
+    #[arg(long, value_name = "ADDR")]
+    test_to: Option<Address>,
     /// The key leaked: no grace period
     #[arg(long)]
     compromised: bool,
@@ -109,6 +113,7 @@ pub struct Options {
     pub permissions: Vec<String>,
     pub stdin: bool,
     pub walk: bool,
+    pub test_to: Option<Address>,
     pub compromised: bool,
     pub kill_now: bool,
     pub take_over: bool,
@@ -127,6 +132,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         permissions: args.permissions,
         stdin: args.stdin,
         walk: args.walk,
+        test_to: args.test_to,
         compromised: args.compromised,
         kill_now: args.kill_now,
         take_over: args.take_over,

@@ -20,7 +20,10 @@ use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Scope, Select
 use crate::output::{Page, Report, Table, Tone};
 use crate::provider::{Delivery, MailEvent, Net, Sent, TestMail, Trouble};
 use crate::smtp::Message;
-use address::{Address, Subject};
+pub use address::Address;
+use address::Subject;
+
+const SUBJECT: &str = "keyctl test message";
 
 /// Arguments of `send-test`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<Domain>,
     /// Subject line
-    #[arg(long, value_name = "TEXT", default_value = "keyctl test message")]
+    #[arg(long, value_name = "TEXT", default_value = SUBJECT)]
     subject: Subject,
     /// Klaviyo: the template that is sent as a preview
     #[arg(long, value_name = "ID")]
@@ -212,19 +215,27 @@ fn letter(
             Situation::usage(format!("neither `{key}` nor `{scope}` has a domain to send from"))
                 .hint(format!("name one with `--domain`, or record it: `keyctl scope set {scope} --domain`"))
         })?;
-    let from = args.from.as_ref().map_or_else(|| format!("keyctl-test@{domain}"), ToString::to_string);
+    let mut message = message(key, &domain, &args.to);
+    message.subject = args.subject.to_string();
+    if let Some(from) = &args.from {
+        message.from = from.to_string();
+    }
+    Ok(Letter::Message { message, domain })
+}
+
+/// Returns the message that tests a key and a domain.
+pub fn message(key: &KeyRef, domain: &Domain, to: &Address) -> Message {
     let text = format!(
         "This is a test message. It was sent with the key {key} by keyctl, to see whether the key works and \
          the message arrives.\n"
     );
-    let message = Message {
-        from,
-        to: args.to.to_string(),
-        subject: args.subject.to_string(),
+    Message {
+        from: format!("keyctl-test@{domain}"),
+        to: to.to_string(),
+        subject: SUBJECT.to_owned(),
         text,
         headers: Vec::new(),
-    };
-    Ok(Letter::Message { message, domain })
+    }
 }
 
 fn announce(job: &Job<'_>, args: &Args, letter: &Letter, delivery: Delivery) {

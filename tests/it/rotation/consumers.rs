@@ -268,6 +268,8 @@ fn locations_are_written_one_first_and_the_rest_after_a_word() {
         let mut terminal = Terminal::start(rig.world.command(&["rotate", "mailgun@acme"]));
         terminal.until("Rotate `mailgun@acme`?");
         terminal.line("y");
+        terminal.until("Address for a test mail");
+        terminal.line("");
         terminal.until("`HighLevel berlin` is written. Go on with 1 more locations?");
         terminal.line("n");
         assert_eq!(terminal.end().1, 9);
@@ -276,8 +278,16 @@ fn locations_are_written_one_first_and_the_rest_after_a_word() {
     let states: Vec<&str> =
         rotation["consumers"].as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["pushed", "todo"]);
-    assert_eq!(rig.rotate(&["mailgun@acme", "--resume", "--yes"], 0)["stage"], "grace");
+    assert!(rig.sandbox.messages().is_empty(), "no address, no mail");
+    let resume =
+        ["-f", "json", "rotate", "mailgun@acme", "--resume", "--yes", "--test-to", "ops@acme.example"];
+    let ran = rig.run(&resume).exits(0);
+    assert_eq!(ran.data()["rotations"][0]["stage"], "grace");
     let current = rig.get("mailgun@acme", "current").unwrap();
+    // The rest is proven with the new key: by the reply route, which is not there, and a mail.
+    assert!(ran.stderr.contains("inbound-route failed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("on its way from keyctl-test@mg.acme.example"), "{}", ran.stderr);
+    assert_eq!(rig.sandbox.messages().len(), 1);
     let state = rig.sandbox.control("GET", "/state", Value::Null)["highlevel"].to_string();
     assert_eq!(state.matches(&current).count(), 2, "both locations have it: {company}");
 }
