@@ -295,6 +295,28 @@ fn online_tells_keys_that_only_one_side_knows() {
 }
 
 #[test]
+fn accounts_are_asked_side_by_side_and_each_told_of_once() {
+    let mut scene = Scene::new();
+    // Nothing is known of which keys belong together: nobody validated them.
+    let mut records = Vec::new();
+    for n in 0..20 {
+        let account = scene.sandbox.mailgun_account();
+        for label in ["", ":b", ":c"] {
+            let key = scene.sandbox.mailgun_key(&account, "admin");
+            records.push((format!("mailgun{label}@acme/l{n}"), key.secret));
+        }
+        let _ =
+            scene.sandbox.mailgun_key_with(&account, json!({"role": "basic", "description": "forgotten"}));
+    }
+    let records: Vec<(&str, &str, &str)> =
+        records.iter().map(|(key, secret)| (key.as_str(), "kind = \"account\"", secret.as_str())).collect();
+    scene.records(&records);
+    let data = scene.world.data(&["audit", "--online"], 3);
+    let strangers = data["findings"].as_array().unwrap().iter().filter(|it| it["id"] == "not-recorded");
+    assert_eq!(strangers.count(), 20, "{data}");
+}
+
+#[test]
 fn a_provider_that_cannot_be_asked_leaves_the_audit_undecided() {
     let mut scene = Scene::new();
     let admin = scene.sandbox.mailgun_key(&scene.account, "admin");

@@ -1,19 +1,23 @@
 //! What only the providers can tell: keys that exist there and not here, the
 //! reverse, and old keys that are still in use. Sends reading calls only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use super::finding::{Finding, Id};
 use crate::clock::rfc3339;
 use crate::commands::accounts::{Mark, marks_of};
+use crate::commands::parallel;
 use crate::context::{Context, Slot};
 use crate::inventory::Inventory;
 use crate::key::text::printable;
-use crate::key::{KeyRef, KeyState, Kind, ProviderId, Reason, Record, Verdict};
-use crate::provider::{self, Credential, Family, KeyAdmin, RemoteKey, Trouble};
+use crate::key::{KeyRef, KeyState, Kind, ProviderId, Reason, Record, Secret, Verdict};
+use crate::provider::{self, Credential, Family, KeyAdmin, Net, RemoteKey, Trouble};
 use crate::rotation::Rotation;
 use crate::state::{EVIDENCE, Evidence};
+
+/// How many accounts are asked at the same time.
+const JOBS: usize = 8;
 
 type Keys<'a> = BTreeMap<&'a KeyRef, &'a Record>;
 
@@ -61,37 +65,75 @@ pub fn look(context: &Context, inventory: &Inventory, keys: &Keys<'_>) -> anyhow
 }
 
 impl Look<'_> {
-    /// Compares each account's list of keys with the records.
+    /// Compares each account's list of keys with the records: some accounts at
+    /// a time, each asked by one of its keys.
     fn lists(&mut self, provider: ProviderId, admin: &dyn KeyAdmin) -> anyhow::Result<()> {
-        let managers: Vec<(&KeyRef, &Record)> = self
+        let mut managers: VecDeque<(&KeyRef, &Record)> = self
             .keys
             .iter()
             .filter(|(key, record)| key.provider == provider && may_list(record))
             .map(|(key, record)| (*key, *record))
             .collect();
+        if managers.is_empty() {
+            return Ok(());
+        }
         let progress = self.context.console.progress(managers.len(), "listing keys");
+        let network = self.context.net()?;
+        let timeout = self.context.timeout();
         let mut seen: BTreeSet<String> = BTreeSet::new();
-        for (key, record) in managers {
-            progress.step();
-            let Ok(Some(secret)) = self.context.secret(self.inventory, key, record, Slot::Current) else {
-                continue;
-            };
-            let own = record.remote_id.clone().or_else(|| provider::provider(provider).embedded_id(&secret));
-            if own.is_some_and(|id| seen.contains(&id.to_ascii_lowercase())) {
-                continue;
-            }
-            let credential = Credential::of(record, &secret);
-            let family = Family { kind: record.kind, domain: None, region: record.region };
-            let net = self.context.net_until(Instant::now() + self.context.timeout())?;
-            match admin.list(&net, &credential, &family) {
-                Ok(listed) => {
-                    seen.extend(listed.iter().map(|it| it.id.to_ascii_lowercase()));
-                    self.compare(key, admin, &listed);
+        while !managers.is_empty() {
+            let before = managers.len();
+            let wave = self.next_wave(&mut managers, &seen);
+            (managers.len()..before).for_each(|_| progress.step());
+            let listed = parallel::each(&wave, JOBS, |(_, record, secret)| {
+                let family = Family { kind: record.kind, domain: None, region: record.region };
+                let net = Net { deadline: Instant::now() + timeout, ..network };
+                admin.list(&net, &Credential::of(record, secret), &family)
+            });
+            for ((key, record, secret), listed) in wave.iter().zip(listed) {
+                let again = own_id(provider, record, secret).is_some_and(|id| seen.contains(&id));
+                match listed {
+                    // Another key of the account was in the same wave.
+                    Ok(_) if again => {}
+                    Ok(listed) => {
+                        seen.extend(listed.iter().map(|it| it.id.to_ascii_lowercase()));
+                        self.compare(key, admin, &listed);
+                    }
+                    Err(trouble) => self.not_read(key, &trouble),
                 }
-                Err(trouble) => self.not_read(key, &trouble),
             }
         }
         Ok(())
+    }
+
+    /// Takes the next keys that are to be asked, as far as is known one of an
+    /// account; the others of these accounts wait, what was `seen` is done.
+    fn next_wave<'k>(
+        &self,
+        managers: &mut VecDeque<(&'k KeyRef, &'k Record)>,
+        seen: &BTreeSet<String>,
+    ) -> Vec<(&'k KeyRef, &'k Record, Secret)> {
+        let mut wave = Vec::new();
+        let mut accounts: BTreeSet<Mark> = BTreeSet::new();
+        let mut waiting = Vec::new();
+        while wave.len() < JOBS
+            && let Some((key, record)) = managers.pop_front()
+        {
+            let marks = marks_of(record, self.evidence.get(record.id.as_str()));
+            if marks.iter().any(|it| accounts.contains(it)) {
+                waiting.push((key, record));
+                continue;
+            }
+            let Ok(Some(secret)) = self.context.secret(self.inventory, key, record, Slot::Current) else {
+                continue;
+            };
+            if own_id(key.provider, record, &secret).is_none_or(|id| !seen.contains(&id)) {
+                accounts.extend(marks);
+                wave.push((key, record, secret));
+            }
+        }
+        waiting.into_iter().rev().for_each(|it| managers.push_front(it));
+        wave
     }
 
     fn compare(&mut self, manager: &KeyRef, admin: &dyn KeyAdmin, listed: &[RemoteKey]) {
@@ -206,6 +248,12 @@ fn given_up(rotation: &Rotation) -> Option<jiff::Timestamp> {
         return None;
     }
     rotation.delivered_at()
+}
+
+/// Returns the provider's id of a key: as recorded, or as its secret tells.
+fn own_id(provider: ProviderId, record: &Record, secret: &Secret) -> Option<String> {
+    let id = record.remote_id.clone().or_else(|| provider::provider(provider).embedded_id(secret));
+    id.map(|it| it.to_ascii_lowercase())
 }
 
 /// Analysts and support may not read keys; asking them would tell nothing.
