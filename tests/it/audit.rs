@@ -305,15 +305,23 @@ fn accounts_are_asked_side_by_side_and_each_told_of_once() {
             let key = scene.sandbox.mailgun_key(&account, "admin");
             records.push((format!("mailgun{label}@acme/l{n}"), key.secret));
         }
-        let _ =
-            scene.sandbox.mailgun_key_with(&account, json!({"role": "basic", "description": "forgotten"}));
+        for _ in 0..2 {
+            let body = json!({"role": "basic", "description": "forgotten"});
+            let _ = scene.sandbox.mailgun_key_with(&account, body);
+        }
     }
     let records: Vec<(&str, &str, &str)> =
         records.iter().map(|(key, secret)| (key.as_str(), "kind = \"account\"", secret.as_str())).collect();
     scene.records(&records);
     let data = scene.world.data(&["audit", "--online"], 3);
     let strangers = data["findings"].as_array().unwrap().iter().filter(|it| it["id"] == "not-recorded");
-    assert_eq!(strangers.count(), 20, "{data}");
+    assert_eq!(strangers.count(), 40, "{data}");
+    // Reports tell them apart.
+    let ran = scene.world.run(&["audit", "--online", "--report", "sarif=-"]).exits(3);
+    let sarif: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let prints: BTreeSet<String> = results.iter().map(|it| it["partialFingerprints"].to_string()).collect();
+    assert_eq!(prints.len(), results.len());
 }
 
 #[test]

@@ -105,6 +105,9 @@ pub struct Finding {
     pub waived: bool,
     /// Why and until when, where it is waived.
     pub waiver: Option<Waived>,
+    /// Which of several things of its subject it is about.
+    #[serde(skip)]
+    pub about: Option<String>,
 }
 
 /// What a waiver says.
@@ -140,16 +143,28 @@ impl Finding {
             fix: fix.into(),
             waived: false,
             waiver: None,
+            about: None,
         }
     }
 
-    /// Returns what it is about, in one word.
+    /// Tells it from others with its id on the same key or scope.
+    #[must_use]
+    pub fn about(mut self, thing: impl Into<String>) -> Self {
+        self.about = Some(thing.into());
+        self
+    }
+
+    /// Returns what it is about; no two findings with one id have the same.
     pub fn subject(&self) -> String {
-        match (&self.key, &self.scope) {
+        let place = match (&self.key, &self.scope) {
             (Some(key), Some(scope)) if key.scope != *scope => format!("{key} at {scope}"),
             (Some(key), _) => key.to_string(),
             (None, Some(scope)) => scope.to_string(),
             (None, None) => "inventory".to_owned(),
+        };
+        match &self.about {
+            Some(thing) => format!("{place} ({thing})"),
+            None => place,
         }
     }
 }

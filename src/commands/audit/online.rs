@@ -283,7 +283,8 @@ fn not_recorded(manager: &KeyRef, remote: &RemoteKey) -> Finding {
     detail += &format!("; no record is of it (seen with `{manager}`)");
     let fix =
         format!("`keyctl add {}:LABEL@{}`, or delete it at the provider", manager.provider, manager.scope);
-    Finding::on_scope(Id::NotRecorded, &manager.scope, detail, fix)
+    let about = format!("{} {}", manager.provider, printable(&remote.id, 60));
+    Finding::on_scope(Id::NotRecorded, &manager.scope, detail, fix).about(about)
 }
 
 fn gone(key: &KeyRef, detail: &str) -> Finding {

@@ -43,7 +43,8 @@ fn covers(waiver: &Waiver, finding: &Finding) -> bool {
 
 fn about(id: Id, waiver: &Waiver, why: String) -> Finding {
     let detail = format!("the waiver of `{}`: {why}", waiver.finding);
-    let mut finding = Finding::anywhere(id, detail, "change or remove the `[[waiver]]` in the inventory");
+    let fix = "change or remove the `[[waiver]]` in the inventory";
+    let mut finding = Finding::anywhere(id, detail, fix).about(waiver.finding.as_str());
     finding.scope = waiver.scope.clone().or_else(|| waiver.key.as_ref().map(|it| it.scope.clone()));
     finding.key.clone_from(&waiver.key);
     finding
