@@ -24,12 +24,25 @@ pub struct LastVerdict {
     /// When the key was last accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
-    /// Scope → reason, for the scopes where it was not fit.
+    /// The scopes where it was not fit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub places: BTreeMap<String, String>,
+    pub places: BTreeMap<String, Unfit>,
+    /// What of the inventory it was judged by, as one digest: a change there
+    /// makes it void for `--max-age`.
+    #[serde(default)]
+    pub basis: String,
     /// How many domains could be chosen with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selectable: Option<usize>,
+}
+
+/// Why a key was not fit for a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfit {
+    pub reason: String,
+    /// The domain that the scope had then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
 }
 
 /// Last verdicts by record id.

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::context::Context;
-use crate::key::{Judgement, KeyRef, Record};
-use crate::state::{EVIDENCE, Evidence, LastVerdict, VERDICTS, Verdicts};
+use crate::key::{Domain, Judgement, KeyRef, Record, Scope};
+use crate::state::{EVIDENCE, Evidence, LastVerdict, Unfit, VERDICTS, Verdicts};
 
 /// As many key ids and domains of an account are kept as tell it again: the
 /// first ones in order, so that two keys of one account keep the same.
@@ -15,8 +17,36 @@ pub const KEPT: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct More {
     /// What speaks against it at single scopes.
-    pub places: BTreeMap<String, String>,
+    pub places: BTreeMap<String, Unfit>,
     pub selectable: Option<usize>,
+    /// As [`basis`] tells.
+    pub basis: String,
+}
+
+/// Returns a digest of all that the inventory adds to a verdict: what is
+/// recorded of the key, and the domain and rule of each scope it is judged at.
+pub fn basis(record: &Record, scopes: &[(&Scope, Option<Domain>)], us_rule: bool) -> String {
+    let mut text = format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        record.kind,
+        record.state,
+        record.region,
+        record.domain,
+        record.login,
+        record.account_id,
+        record.permissions,
+        record.expires
+    );
+    // A key that is effective nowhere, or was not asked for a scope, is judged alone.
+    if us_rule && !scopes.is_empty() {
+        text += " us";
+    }
+    for (scope, domain) in scopes {
+        if let Some(domain) = domain {
+            text += &format!(" {scope}={domain}");
+        }
+    }
+    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Remembers the judgements of records. Nothing is written for none.
@@ -25,8 +55,13 @@ pub struct More {
 /// When the state folder cannot be written.
 pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) -> anyhow::Result<()> {
     let judged: Vec<_> =
-        judged.iter().map(|(_, record, judgement)| (*record, *judgement, More::default())).collect();
+        judged.iter().map(|(_, record, judgement)| (*record, *judgement, alone(record))).collect();
     remember_more(context, &judged)
+}
+
+/// Says that a record was judged by itself.
+fn alone(record: &Record) -> More {
+    More { basis: basis(record, &[], false), ..More::default() }
 }
 
 /// Remembers the judgements of records and what else was found.
@@ -50,6 +85,7 @@ pub fn remember_more(context: &Context, judged: &[(&Record, &Judgement, More)]) 
                 accepted_at: if judgement.accepted() { Some(now) } else { before },
                 places: more.places.clone(),
                 selectable: more.selectable,
+                basis: more.basis.clone(),
             };
             all.insert(id.to_owned(), last);
         }

@@ -51,17 +51,19 @@ fn consumer(key: &str, name: &str) -> String {
     format!("\n[[key.\"{key}\".consumer]]\nname = \"{name}\"\nkind = \"manual\"\n")
 }
 
-/// Record number, verdict, reasons, when it was checked and accepted, scope and
-/// reason of what was not fit.
-type Last<'a> = (u8, &'a str, &'a [&'a str], &'a str, Option<&'a str>, &'a [(&'a str, &'a str)]);
+/// Record number, verdict, reasons, when it was checked and accepted; scope,
+/// reason and domain of what was not fit.
+type Last<'a> = (u8, &'a str, &'a [&'a str], &'a str, Option<&'a str>, &'a [(&'a str, &'a str, &'a str)]);
 
 /// Puts last verdicts into the state folder.
 fn verdicts(world: &World, list: &[Last<'_>]) {
     let all: serde_json::Map<String, Value> = list
         .iter()
         .map(|(n, verdict, reasons, checked, accepted, places)| {
-            let places: serde_json::Map<String, Value> =
-                places.iter().map(|(scope, reason)| ((*scope).to_owned(), json!(reason))).collect();
+            let unfit = |(scope, reason, domain): &(&str, &str, &str)| {
+                ((*scope).to_owned(), json!({"reason": reason, "domain": domain}))
+            };
+            let places: serde_json::Map<String, Value> = places.iter().map(unfit).collect();
             let last = json!({
                 "fingerprint": format!("{n:012x}"), "verdict": verdict, "reasons": reasons, "checked_at": checked,
                 "accepted_at": accepted, "places": places,
@@ -184,7 +186,14 @@ fn records_are_looked_at_together() {
     let accepted = Some(today.as_str());
     verdicts(
         &world,
-        &[(1, "limited", &["domain-in-eu"], &today, accepted, &[("acme/wien", "domain-in-eu")])],
+        &[(
+            1,
+            "limited",
+            &["domain-in-eu"],
+            &today,
+            accepted,
+            &[("acme/wien", "domain-in-eu", "mg.wien.example")],
+        )],
     );
     let data = world.data(&["audit"], 3);
     let ids: BTreeSet<(String, String)> = found(&data)

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::support::World;
 use super::support::scene::Scene;
 
 fn result<'a>(data: &'a Value, key: &str) -> &'a Value {
@@ -262,6 +263,37 @@ fn what_is_reused_is_told_per_location_and_what_proved_nothing_is_asked_again() 
     scene.sandbox.clear_faults();
     let data = scene.validate(&["--max-age", "1h"], 0);
     assert_eq!(data["summary"]["probes"], 1);
+}
+
+#[test]
+fn a_verdict_is_not_reused_for_what_the_inventory_says_otherwise_now() {
+    let mut scene = Scene::new();
+    scene.sandbox.domain(&scene.account, "us", "mg.berlin.example", "active");
+    scene.sandbox.domain(&scene.account, "us", "mg.paris.example", "unverified");
+    let key = scene.sandbox.mailgun_key(&scene.account, "admin");
+    scene.records(&[("mailgun@acme", "kind = \"account\"", &key.secret)]);
+    let text = scene.world.inventory();
+    let place =
+        |name: &str, domain: &str| format!("\n[agency.acme.location.{name}]\ndomain = \"{domain}\"\n");
+    scene.world.write_inventory(&(text.clone() + &place("berlin", "mg.paris.example")));
+    let reuse =
+        |code| result(&scene.validate(&["--max-age", "1h", "--strict"], code), "mailgun@acme").clone();
+    assert_eq!(reuse(5)["at"][1]["reason"], "domain-not-verified");
+    let unfit = |world: &World| {
+        let all = world.data(&["audit"], 3)["findings"].as_array().unwrap().clone();
+        all.iter().any(|it| it["id"] == "domain-unfit")
+    };
+    assert!(unfit(&scene.world));
+    // Another domain, another location, another end: each is judged anew.
+    scene.world.write_inventory(&(text.clone() + &place("berlin", "mg.berlin.example")));
+    assert!(!unfit(&scene.world), "nothing is known of the new domain");
+    assert_eq!(reuse(0)["verdict"], "valid");
+    let two = place("berlin", "mg.berlin.example") + &place("rome", "mg.paris.example");
+    scene.world.write_inventory(&(text + &two));
+    assert_eq!(reuse(5)["at"][2]["verdict"], "limited");
+    assert_eq!(scene.validate(&["--max-age", "1h"], 0)["summary"]["probes"], 0, "nothing changed");
+    let _ = scene.world.run(&["set", "mailgun@acme", "--expires", "2099-01-01"]).exits(0);
+    assert_eq!(scene.validate(&["--max-age", "1h"], 0)["summary"]["probes"], 1);
 }
 
 #[test]

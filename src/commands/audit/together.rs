@@ -59,12 +59,14 @@ pub fn domains(
     let mut told: BTreeSet<String> = BTreeSet::new();
     for (key, record) in keys {
         let Some(last) = verdicts.get(record.id.as_str()) else { continue };
-        for (place, reason) in &last.places {
+        for (place, unfit) in &last.places {
             let Ok(scope) = place.parse::<Scope>() else { continue };
-            if !scopes.contains(&scope) || !inventory.us_rule(&scope.agency) {
+            let now = inventory.domain_at(&scope).map(|it| it.0.to_string());
+            // Of a domain that was chosen since, nothing is known.
+            if !scopes.contains(&scope) || !inventory.us_rule(&scope.agency) || now != unfit.domain {
                 continue;
             }
-            let domain = inventory.domain_at(&scope).map_or("no domain".to_owned(), |it| it.0.to_string());
+            let (domain, reason) = (now.as_deref().unwrap_or("no domain"), &unfit.reason);
             let id = if *reason == Reason::DomainInEu.as_str() { Id::EuDomain } else { Id::DomainUnfit };
             let detail = format!("{domain} ({reason}), as checked at {}", rfc3339(last.checked_at));
             let fix = format!("`keyctl domains {scope}` lists what can be chosen");

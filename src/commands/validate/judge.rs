@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict};
 use crate::provider::PermissionState;
-use crate::state::{Evidence, LastVerdict};
+use crate::state::{Evidence, LastVerdict, Unfit};
 
 /// A key that ends within this is `expires-soon`.
 const SOON: Span = Span::seconds(14 * 86_400);
@@ -232,7 +232,7 @@ impl<'a> Run<'a> {
         let Some(key) = one.key else { return };
         let mut added = BTreeSet::new();
         for scope in self.places.get(key).into_iter().flatten() {
-            let held = last.places.get(&scope.to_string()).and_then(|it| it.parse().ok());
+            let held = last.places.get(&scope.to_string()).and_then(|it| it.reason.parse().ok());
             added.extend(held);
             let reason = held.into_iter().chain(one.judgement.reason()).min();
             one.at.push(At {
@@ -258,12 +258,16 @@ impl<'a> Run<'a> {
 
     fn remember(&self, judged: &[Judged<'a>]) -> anyhow::Result<()> {
         let fresh = judged.iter().filter(|one| one.latency_ms.is_some()).filter_map(|one| {
-            let troubled = one.at.iter().filter_map(|at| Some((at.scope.to_string(), at.reason?)));
+            let unfit = |at: &At| {
+                let domain = at.domain.as_ref().map(ToString::to_string);
+                Some((at.scope.to_string(), Unfit { reason: at.reason?.as_str().to_owned(), domain }))
+            };
             let places = match one.judgement.accepted() {
-                true => troubled.map(|(scope, reason)| (scope, reason.as_str().to_owned())).collect(),
+                true => one.at.iter().filter_map(unfit).collect(),
                 false => BTreeMap::new(),
             };
-            let more = remember::More { places, selectable: one.selectable };
+            let basis = place::basis(self.inventory, one.key?, one.record?, self.places);
+            let more = remember::More { places, selectable: one.selectable, basis };
             Some((one.record?, &one.judgement, more))
         });
         remember::remember_more(self.context, &fresh.collect::<Vec<_>>())
@@ -273,7 +277,7 @@ impl<'a> Run<'a> {
 /// Returns what is remembered of the key itself, without its scopes.
 fn remembered(last: &LastVerdict) -> Judgement {
     let mut judgement = Judgement::valid(format!("as checked at {}", rfc3339(last.checked_at)));
-    let of_place = |word: &String| last.places.values().any(|it| it == word);
+    let of_place = |word: &String| last.places.values().any(|it| it.reason == *word);
     for reason in last.reasons.iter().filter(|it| !of_place(it)).filter_map(|it| it.parse().ok()) {
         judgement.add(reason);
     }

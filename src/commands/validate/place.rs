@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::Judged;
 use super::seen::against;
+use crate::commands::remember;
 use crate::inventory::Inventory;
-use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Region, Scope};
+use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Region, Scope};
 
 /// Returns the scopes where each key is effective, each scope resolved once.
 pub fn all<'a>(inventory: &'a Inventory, keys: &BTreeSet<KeyRef>) -> BTreeMap<&'a KeyRef, Vec<Scope>> {
@@ -23,6 +24,19 @@ pub fn all<'a>(inventory: &'a Inventory, keys: &BTreeSet<KeyRef>) -> BTreeMap<&'
         }
     }
     places
+}
+
+/// Returns a digest of what the inventory adds to the verdict of a key.
+pub fn basis(
+    inventory: &Inventory,
+    key: &KeyRef,
+    record: &Record,
+    places: &BTreeMap<&KeyRef, Vec<Scope>>,
+) -> String {
+    let scopes = places.get(key).into_iter().flatten();
+    let scopes: Vec<(&Scope, Option<Domain>)> =
+        scopes.map(|scope| (scope, inventory.domain_at(scope).map(|(domain, _)| domain))).collect();
+    remember::basis(record, &scopes, inventory.us_rule(&key.scope.agency))
 }
 
 /// Returns what speaks against a key at a scope with this domain, with a

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::is_raised;
 use super::seen::{self, Domains};
+use super::{is_raised, place};
 use crate::clock::Span;
 use crate::commands::{logins, permitted};
 use crate::context::{Context, Slot};
@@ -105,7 +105,7 @@ impl<'a> Batch<'a> {
         let mut store_trouble = None;
         for key in keys {
             let Some((key, record)) = inventory.keys.get_key_value(key) else { continue };
-            if let Some(last) = batch.young_enough(context, record, wish.max_age) {
+            if let Some(last) = batch.young_enough(context, inventory, (key, record), wish) {
                 batch.records.push((key, record, Ask::Remembered(last)));
                 continue;
             }
@@ -213,13 +213,23 @@ impl<'a> Batch<'a> {
         self.records.iter().any(|(_, _, ask)| matches!(ask, Ask::Remembered(_)))
     }
 
-    /// A verdict that proved nothing is never young enough.
-    fn young_enough(&self, context: &Context, record: &Record, max_age: Option<Span>) -> Option<LastVerdict> {
+    /// A verdict that proved nothing is never young enough, and one that was
+    /// judged by other records than now is not of this question.
+    fn young_enough(
+        &self,
+        context: &Context,
+        inventory: &Inventory,
+        (key, record): (&KeyRef, &Record),
+        wish: Wish<'_>,
+    ) -> Option<LastVerdict> {
+        let max_age = wish.max_age?;
         let last = self.before.get(record.id.as_str())?;
         let same = record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint);
         let age = context.now().as_second() - last.checked_at.as_second();
         let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
-        (same && proven && age >= 0 && age <= max_age?.seconds).then(|| last.clone())
+        let young = same && proven && age >= 0 && age <= max_age.seconds;
+        let same_basis = || last.basis == place::basis(inventory, key, record, wish.places);
+        (young && same_basis()).then(|| last.clone())
     }
 
     fn question(&mut self, key: &'a KeyRef, record: &'a Record, secret: Secret) -> usize {
