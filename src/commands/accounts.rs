@@ -1,7 +1,8 @@
 //! Which account a key belongs to, as far as it is known: by the provider's
 //! account id, or by the keys and domains seen together with it.
 
-use crate::key::{Domain, Kind, Record};
+use crate::inventory::Inventory;
+use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record};
 use crate::state::Evidence;
 
 /// Something that tells an account from others.
@@ -13,6 +14,53 @@ pub enum Mark {
     Key(String),
     /// A domain of it.
     Domain(String),
+}
+
+/// Judges whether a key that works is of the account it should be of: the one
+/// of its scope, where that has an id at HighLevel, else the one recorded.
+pub fn judge(
+    judgement: &mut Judgement,
+    inventory: &Inventory,
+    key: &KeyRef,
+    record: Option<&Record>,
+    kind: Kind,
+) {
+    let of_scope = highlevel_id(inventory, key, kind);
+    let of_record = || record.and_then(|it| it.account_id.as_deref());
+    let (Some(wanted), Some(told)) = (of_scope.or_else(of_record), judgement.facts.account_id.as_deref())
+    else {
+        return;
+    };
+    if !judgement.accepted() || wanted == told {
+        return;
+    }
+    judgement.detail = match of_scope {
+        Some(_) => {
+            format!("the token works, but it is of {told}, and `{}` is {wanted} at HighLevel", key.scope)
+        }
+        None => format!("the key works, but in another account ({told}) than recorded ({wanted})"),
+    };
+    judgement.hint = Some(match of_scope {
+        Some(_) => format!(
+            "take the token of that one, or mend the id: `keyctl scope set {} --highlevel-id ID`",
+            key.scope
+        ),
+        None => {
+            "add it under a key ref of its own, or record it again with `keyctl add --replace`".to_owned()
+        }
+    });
+    judgement.add(Reason::WrongAccount);
+}
+
+/// Returns the id at HighLevel of the scope that a token of this kind is for.
+fn highlevel_id<'a>(inventory: &'a Inventory, key: &KeyRef, kind: Kind) -> Option<&'a str> {
+    let fits = match kind {
+        Kind::Agency => key.scope.location.is_none(),
+        Kind::Location => key.scope.location.is_some(),
+        _ => false,
+    };
+    let place = inventory.place(&key.scope).filter(|_| fits && key.provider == ProviderId::Highlevel)?;
+    place.highlevel_id.as_deref()
 }
 
 /// The domain that a sending key or an SMTP login belongs to, and with it the

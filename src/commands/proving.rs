@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::commands::described::Described;
-use crate::commands::permitted;
+use crate::commands::{accounts, permitted};
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Expiry, Judgement, KeyRef, Kind, ProviderId, Reason, Record, RecordId, Region, Secret};
@@ -81,7 +81,7 @@ impl<'a> Proof<'a> {
             let excess = permitted::excess(&net(context)?, provider, &credential, &judgement.facts, asked);
             permitted::judge_excess(&mut judgement, &excess);
         }
-        judge_account(&mut judgement, seen);
+        accounts::judge(&mut judgement, inventory, self.key, seen, self.kind);
         judge_domains(&mut judgement, self.key, self.kind, inventory);
         self.judgement = Some(judgement);
         Ok(self)
@@ -122,19 +122,6 @@ impl<'a> Proof<'a> {
             }
         }
         self.described.fill(record);
-    }
-}
-
-/// The new secret of a key must be one of the same account, where the
-/// provider tells which that is.
-fn judge_account(judgement: &mut Judgement, seen: Option<&Record>) {
-    let Some(recorded) = seen.and_then(|it| it.account_id.as_deref()) else { return };
-    let Some(told) = judgement.facts.account_id.clone() else { return };
-    if judgement.accepted() && told != recorded {
-        judgement.add(Reason::WrongAccount);
-        judgement.detail =
-            format!("the key works, but in another account ({told}) than recorded ({recorded})");
-        judgement.hint = Some("add it under a key ref of its own".to_owned());
     }
 }
 

@@ -44,6 +44,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     lines.extend(
         not_in_effect(inventory, &args.scope, &effective).into_iter().filter(|it| wanted(it.provider)),
     );
+    let mailgun_decides = inventory.us_rule(&args.scope.agency) && !elsewhere && wanted(ProviderId::Mailgun);
+    if mailgun_decides && !lines.iter().any(|it| it.provider == ProviderId::Mailgun && it.key.is_some()) {
+        context.console.note(format!(
+            "note: no Mailgun key is recorded for `{}`: as far as is known, HighLevel sends its mail with LC Email",
+            args.scope
+        ));
+        if !lines.iter().any(|it| it.provider == ProviderId::Mailgun) {
+            lines.push(Line::none(ProviderId::Mailgun, None, None));
+        }
+    }
     lines.sort_by(|a, b| (a.key.is_none(), &a.key, a.provider).cmp(&(b.key.is_none(), &b.key, b.provider)));
     if elsewhere {
         context
@@ -99,6 +109,20 @@ struct Line {
 }
 
 impl Line {
+    fn none(provider: ProviderId, kind: Option<Kind>, label: Option<Name>) -> Self {
+        Self {
+            provider,
+            kind,
+            label,
+            key: None,
+            origin: From::None,
+            overrides: None,
+            domain: None,
+            domain_origin: From::None,
+            region: None,
+        }
+    }
+
     fn of(inventory: &Inventory, scope: &Scope, it: &Effective<'_>) -> Self {
         let recorded = inventory.domain_at(scope);
         let (domain, domain_origin) = match (&it.record.domain, recorded) {
@@ -138,17 +162,7 @@ fn not_in_effect(inventory: &Inventory, scope: &Scope, effective: &[Effective<'_
             let listed = lines.iter().any(|it| same(it.kind, &it.label, it.provider));
             if !in_effect && !listed {
                 debug_assert!(record.state != KeyState::Active || inventory.sends_elsewhere(scope));
-                lines.push(Line {
-                    provider: key.provider,
-                    kind: Some(record.kind),
-                    label: key.label.clone(),
-                    key: None,
-                    origin: From::None,
-                    overrides: None,
-                    domain: None,
-                    domain_origin: From::None,
-                    region: None,
-                });
+                lines.push(Line::none(key.provider, Some(record.kind), key.label.clone()));
             }
         }
     }

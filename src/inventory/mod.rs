@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::clock::Span;
 use crate::key::kind::fixed_words;
 use crate::key::resolve::{self, Effective};
-use crate::key::{Domain, KeyRef, Name, ProviderId, Record, Scope};
+use crate::key::{Domain, KeyRef, Kind, Name, ProviderId, Record, Scope};
 use crate::rotation::{Rotation, RotationId};
 
 /// The platform an agency's e-mail is used from.
@@ -194,6 +194,15 @@ impl Inventory {
     pub fn effective(&self, scope: &Scope) -> Vec<Effective<'_>> {
         let levels: Vec<Scope> = scope.levels().collect();
         resolve::effective(levels.iter().flat_map(|level| self.keys.at(level)), scope)
+    }
+
+    /// Returns the key that is in effect at `scope` in the place of `key`, if
+    /// another one of its kind and label is.
+    pub fn instead_of(&self, key: &KeyRef, kind: Kind, scope: &Scope) -> Option<&KeyRef> {
+        let same = |it: &Effective<'_>| {
+            it.key.provider == key.provider && it.record.kind == kind && it.key.label == key.label
+        };
+        self.effective(scope).into_iter().find(same).map(|it| it.key).filter(|it| *it != key)
     }
 
     /// Returns the recorded domain in effect at `scope` and where it is recorded.

@@ -222,6 +222,26 @@ fn records_are_looked_at_together() {
 }
 
 #[test]
+fn a_domain_that_locations_inherit_is_shared_too() {
+    let text = [
+        "[agency.acme]\nplatform = \"highlevel\"\ndomain = \"mg.acme.example\"\n".to_owned(),
+        "[agency.acme.location.berlin]\n[agency.acme.location.wien]\n".to_owned(),
+        record("mailgun@acme", "account", 1, ""),
+        consumer("mailgun@acme", "HighLevel agency settings"),
+    ]
+    .concat();
+    let world = world(&text);
+    verdicts(&world, &[(1, "valid", &[], &now(), Some(&now()), &[])]);
+    let data = world.data(&["audit"], 0);
+    assert_eq!(found(&data), pairs(&[("domain-shared", "acme")]));
+    assert_eq!(data["findings"][0]["severity"], "note", "that is how many agencies work");
+    let _ = world.data(&["audit", "--strict"], 3);
+    world.write_inventory(&world.inventory().replace("[agency.acme.location.wien]\n", ""));
+    private(&world);
+    assert_eq!(found(&world.data(&["audit", "--strict"], 0)), pairs(&[]));
+}
+
+#[test]
 fn a_waiver_counts_until_its_date_and_then_is_a_finding() {
     let key = "mailgun@acme";
     let text = format!("[agency.acme]\nplatform = \"highlevel\"\n{}", record(key, "account", 1, ""));

@@ -88,6 +88,30 @@ fn tokens_of_both_levels_are_kept_and_proven() {
 }
 
 #[test]
+fn a_token_of_another_location_or_agency_is_told() {
+    let agency = Agency::new();
+    let berlin = agency.location(json!({"name": "Berlin"}));
+    agency.location(json!({"name": "Rome"}));
+    let token = agency.token(json!({"level": "agency"}));
+    agency.add(&["highlevel@acme", "--kind", "agency"], &token.secret, 0);
+    agency.import(&[], 0);
+    let local = agency.token(json!({"level": "location", "location": berlin}));
+    let ran = agency.world.run_with(
+        &["-f", "json", "add", "highlevel@acme/rome", "--kind", "location", "--stdin", "--force"],
+        &local.secret,
+    );
+    let added = ran.exits(3).data();
+    assert_eq!((&added["verdict"], &added["reason"]), (&json!("rejected"), &json!("wrong-account")));
+    let result = agency.world.data(&["validate", "highlevel@acme/rome"], 3)["results"][0].clone();
+    assert_eq!(result["reason"], "wrong-account");
+    assert!(result["detail"].as_str().unwrap().contains(&berlin), "{result}");
+    agency.add(&["highlevel@acme/berlin", "--kind", "location"], &local.secret, 0);
+    let _ = agency.world.run(&["scope", "add", "beta", "--highlevel-id", "CompanyOfBeta"]).exits(0);
+    let ran = agency.world.run_with(&["add", "highlevel@beta", "--kind", "agency", "--stdin"], &token.secret);
+    assert!(ran.exits(3).stderr.contains("CompanyOfBeta"));
+}
+
+#[test]
 fn locations_are_imported_by_pages_and_followed() {
     let agency = Agency::new();
     let ids: Vec<String> =
@@ -144,7 +168,17 @@ fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
     let listed = agency.world.data(&["consumer", "list", "mailgun@acme"], 0);
     let places: Vec<&str> =
         listed["consumers"].as_array().unwrap().iter().map(|it| it["location"].as_str().unwrap()).collect();
-    assert_eq!(places, ["acme/berlin", "acme/berlin", "acme/rome"]);
+    assert_eq!(places, ["acme/berlin", "acme/rome"]);
+
+    // Again: those that came since, each location once.
+    assert!(run(&[&add[..], &["--each-location"]].concat(), 0).stderr.contains("2 of 2 locations have it"));
+    agency.location(json!({"name": "Wien"}));
+    agency.import(&[], 0);
+    let added = agency.world.data(&[&["consumer"], &add[..], &["--each-location"]].concat(), 0);
+    assert_eq!(added["consumers"].as_array().unwrap().len(), 1, "{added}");
+    let _ = run(&["remove", "mailgun@acme", "HighLevel wien"], 0);
+    let again = ["add", "mailgun@acme", "Again", "--kind", "highlevel", "--location", "acme/rome"];
+    assert!(run(&again, 9).stderr.contains("`HighLevel rome` is that location already"));
 
     let refused = run(&["push", "mailgun@acme", "HighLevel"], 9);
     assert!(
@@ -172,6 +206,43 @@ fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
         failed.stderr
     );
     assert_eq!(agency.mailgun_at(&rome), Value::Null);
+    agency.sandbox.control(
+        "PUT",
+        &format!("/highlevel/companies/{}/settings", agency.company),
+        json!({"put_loses": []}),
+    );
+
+    // An answer that was lost on its way says nothing of the write.
+    let cut =
+        json!({"host": "highlevel", "method": "PUT", "times": 1, "action": {"cut": "after-processing"}});
+    agency.sandbox.fault(cut);
+    let unknown = run(&["push", "mailgun@acme", "HighLevel rome", "--yes"], 1);
+    assert!(
+        unknown.stderr.contains("whether HighLevel took it for acme/rome is not known"),
+        "{}",
+        unknown.stderr
+    );
+    agency
+        .sandbox
+        .fault(json!({"host": "highlevel", "method": "GET", "after": 1, "action": {"status": 500}}));
+    let unseen = run(&["push", "mailgun@acme", "HighLevel rome", "--yes"], 1);
+    assert!(
+        unseen.stderr.contains("HighLevel took it for acme/rome, but what else changed"),
+        "{}",
+        unseen.stderr
+    );
+    agency.sandbox.clear_faults();
+
+    // A key of the location itself: what is pushed there is not in effect, and that is said.
+    agency.mailgun("mailgun@acme/berlin");
+    let shown = run(&["push", "mailgun@acme", "HighLevel"], 9);
+    assert!(
+        shown.stderr.contains("where `mailgun@acme/berlin` is recorded to be in effect"),
+        "{}",
+        shown.stderr
+    );
+    let all = agency.world.data(&["audit"], 3)["findings"].as_array().unwrap().clone();
+    assert!(all.iter().any(|it| it["id"] == "not-effective" && it["key"] == "mailgun@acme"), "{all:?}");
 }
 
 /// What the proof of a push says of each check, `id result`.
@@ -302,6 +373,15 @@ fn which_tells_the_order_in_which_highlevel_decides() {
         (&json!("mailgun@acme/berlin"), &json!("own"), &json!("mailgun@acme"))
     );
     assert_eq!(at("acme/rome")["origin"], "inherited");
+    // Without a Mailgun key it is HighLevel's own service that sends.
+    agency.add(&["highlevel@beta", "--kind", "agency"], &agency.token(json!({"level": "agency"})).secret, 0);
+    let ran = agency.world.run(&["-f", "json", "which", "beta"]).exits(0);
+    let lines = ran.data()["effective"].clone();
+    assert_eq!((&lines[0]["provider"], &lines[0]["origin"]), (&json!("highlevel"), &json!("own")));
+    assert_eq!((&lines[1]["provider"], &lines[1]["origin"]), (&json!("mailgun"), &json!("none")));
+    assert!(ran.stderr.contains("HighLevel sends its mail with LC Email"), "{}", ran.stderr);
+    let ran = agency.world.run(&["which", "beta", "--provider", "mailgun"]).exits(8);
+    assert!(ran.stderr.contains("LC Email"), "{}", ran.stderr);
     let _ = agency.world.run(&["scope", "set", "acme/rome", "--email-provider", "other"]).exits(0);
     let ran = agency.world.run(&["which", "acme/rome"]).exits(8);
     assert!(ran.stderr.contains("another e-mail provider"), "{}", ran.stderr);

@@ -42,7 +42,9 @@ impl Look<'_> {
                 self.not_effective(key),
             ],
         };
-        found.into_iter().flatten().collect()
+        let active = record.state == KeyState::Active;
+        let overridden = if active { self.overridden(key, record) } else { Vec::new() };
+        found.into_iter().flatten().chain(overridden).collect()
     }
 
     /// Returns the last verdict on the secret that is current.
@@ -134,6 +136,24 @@ impl Look<'_> {
             "an account key may read and change the whole account; its consumers send from one domain";
         let fix = format!("`keyctl create mailgun:sending@{} --kind sending --domain {domain}`", key.scope);
         Some(Finding::on_key(Id::TooPowerful, key, detail, fix))
+    }
+
+    /// The key was put into the settings of a location where another one is
+    /// recorded to be in effect.
+    fn overridden(&self, key: &KeyRef, record: &Record) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for consumer in &record.consumers {
+            let Some(location) = consumer.location.as_ref().filter(|it| **it != key.scope) else { continue };
+            let Some(other) = self.inventory.instead_of(key, record.kind, location) else { continue };
+            let detail = format!(
+                "its consumer `{}` is `{location}`, where `{other}` is recorded to be in effect",
+                consumer.name
+            );
+            let fix =
+                format!("`keyctl consumer remove {key} '{}'`, or `keyctl remove {other}`", consumer.name);
+            found.push(Finding::on_key(Id::NotEffective, key, detail, fix).about(consumer.name.as_str()));
+        }
+        found
     }
 
     fn not_effective(&self, key: &KeyRef) -> Option<Finding> {

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::finding::{Finding, Id};
+use super::finding::{Finding, Id, Severity};
 use crate::clock::{Span, rfc3339, spoken};
+use crate::commands::replies;
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Fingerprint, KeyRef, ProviderId, Reason, Record, Region, Scope};
@@ -83,6 +84,31 @@ pub fn domains(
         }
     }
     found.extend(shared_domains(inventory, scopes));
+    found.extend(inherited_domains(inventory, scopes));
+    found
+}
+
+/// Locations that inherit a domain share it as well. That is how agencies work
+/// whose locations get no mail of strangers: a note at the agency.
+fn inherited_domains(inventory: &Inventory, scopes: &BTreeSet<Scope>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for scope in scopes.iter().filter(|it| it.location.is_none() && inventory.us_rule(&it.agency)) {
+        let Some(domain) = inventory.place(scope).and_then(|it| it.domain.as_ref()) else { continue };
+        let users = replies::locations(inventory, domain);
+        let inherits = |it: &&Scope| inventory.place(it).is_none_or(|place| place.domain.is_none());
+        if users.len() < 2 || !users.iter().any(|it| inherits(&it)) {
+            continue;
+        }
+        let detail = format!(
+            "{} locations send from {domain}, by itself or by inheritance: mail of strangers reaches one of them at \
+             most",
+            users.len()
+        );
+        let fix =
+            "give each location that takes such mail a domain: `keyctl scope set SCOPE --domain DOMAIN`";
+        let finding = Finding::on_scope(Id::DomainShared, scope, detail, fix);
+        found.push(Finding { severity: Severity::Note, ..finding });
+    }
     found
 }
 

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::text::printable;
-use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Scope};
+use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record, Scope};
 use crate::rotation::{Delivery, Progress, Rotation, Stage};
 
 /// Arguments of `consumer add`.
@@ -52,8 +52,16 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = context.complete(&args.key)?;
     let inventory = context.inventory()?;
-    inventory.record(&key)?;
-    let consumers = wanted(&args, inventory, &key)?;
+    let record = inventory.record(&key)?;
+    let mut consumers = wanted(&args, inventory, &key)?;
+    if args.each_location {
+        // Locations that came since are added to those that are there.
+        let all = consumers.len();
+        consumers.retain(|it| already(record, it).is_none());
+        if consumers.len() < all {
+            context.console.note(format!("{} of {all} locations have it already", all - consumers.len()));
+        }
+    }
     for consumer in &consumers {
         delivering::ready(inventory, &key, consumer).map_err(|failed| {
             let situation = Situation::usage(failed.why);
@@ -69,13 +77,15 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             return Err(Situation::missing("no-such-key", format!("there is no key `{key}`")).into());
         };
         for consumer in &consumers {
-            if record.consumers.iter().any(|it| it.name == consumer.name) {
-                return Err(Situation::refused(
-                    "consumer-exists",
-                    format!("`{key}` has a consumer `{}` already", consumer.name),
-                )
-                .hint(format!("`keyctl consumer remove {key} '{}'` first", consumer.name))
-                .into());
+            if let Some(held) = already(record, consumer) {
+                let why = if held.name == consumer.name {
+                    format!("`{key}` has a consumer `{}` already", held.name)
+                } else {
+                    format!("`{}` is that location already", held.name)
+                };
+                return Err(Situation::refused("consumer-exists", why)
+                    .hint(format!("`keyctl consumer remove {key} '{}'` first", held.name))
+                    .into());
             }
             record.consumers.push(consumer.clone());
         }
@@ -91,6 +101,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let lines = added.iter().map(|it| Line::new(context, &key, it)).collect();
     context.console.report(&Lines { consumers: lines })?;
     Ok(Exit::Done)
+}
+
+/// Returns the recorded place of the same name, or the same HighLevel location.
+fn already<'a>(record: &'a Record, wanted: &Consumer) -> Option<&'a Consumer> {
+    record.consumers.iter().find(|held| {
+        let written = held.kind == ConsumerKind::Highlevel && wanted.kind == ConsumerKind::Highlevel;
+        held.name == wanted.name || (written && held.location == wanted.location)
+    })
 }
 
 /// Checks that a browser can be sent there.

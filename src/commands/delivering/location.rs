@@ -107,8 +107,21 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
     checkpoint::pass("location-put");
     let put = locations.put_mailgun(&net, &credential, &push);
     checkpoint::pass("location-put");
-    put.map_err(|it| told(handover, it))?;
-    let changes = before.changes(&read()?);
+    put.map_err(|it| match it.outcome_unknown {
+        true => {
+            let why = format!("whether HighLevel took it for {} is not known", target.location);
+            told(handover, Trouble { detail: format!("{why}: {}", it.detail), ..it })
+        }
+        false => told(handover, it),
+    })?;
+    let after = read().map_err(|failed| Failed {
+        why: format!(
+            "HighLevel took it for {}, but what else changed there could not be seen: {}",
+            target.location, failed.why
+        ),
+        ..failed
+    })?;
+    let changes = before.changes(&after);
     if changes.is_empty() {
         return Ok(target);
     }

@@ -75,8 +75,11 @@ pub fn hand_over(
 /// What is missing.
 pub fn destination(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<String, Failed> {
     let target = location::target(inventory, key, consumer)?;
+    let kind = inventory.keys.get(key).map(|it| it.kind);
+    let other = kind.and_then(|kind| inventory.instead_of(key, kind, &target.location));
+    let instead = other.map_or_else(String::new, |it| format!(", where `{it}` is recorded to be in effect"));
     Ok(format!(
-        "writes the Mailgun key and the domain {} to the location {} ({}) with `{}`",
+        "writes the Mailgun key and the domain {} to the location {} ({}) with `{}`{instead}",
         target.domain, target.location, target.location_id, target.token
     ))
 }

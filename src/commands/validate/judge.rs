@@ -11,7 +11,7 @@ use super::seen::Domains;
 use super::witness::{self, Accounts};
 use super::{Args, Expect, place};
 use crate::clock::{Span, rfc3339, spoken};
-use crate::commands::{logins, permitted, remember};
+use crate::commands::{accounts, logins, permitted, remember};
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict};
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
                 self.compare_login(&mut one.judgement, key, record);
                 weigh_refusal(&mut one.judgement, key, known, witness);
                 self.warn_of_other_account(&one.judgement, key, known);
-                judge_account(&mut one.judgement, record);
+                accounts::judge(&mut one.judgement, self.inventory, key, Some(record), record.kind);
                 one.lacks_required = judge_alone(
                     &mut one.judgement,
                     (key.provider, record),
@@ -296,20 +296,6 @@ fn weigh_refusal(judgement: &mut Judgement, key: &KeyRef, known: Option<&Evidenc
     judgement.hint = Some(format!(
         "the account allows only listed addresses: call from one of them, or see `keyctl allowlist {key}`"
     ));
-}
-
-/// The provider's stable account id must be the recorded one.
-fn judge_account(judgement: &mut Judgement, record: &Record) {
-    let (Some(recorded), Some(told)) = (&record.account_id, judgement.facts.account_id.clone()) else {
-        return;
-    };
-    if judgement.accepted() && *recorded != told {
-        judgement.add(Reason::WrongAccount);
-        judgement.detail =
-            format!("the key works, but in another account ({told}) than recorded ({recorded})");
-        judgement.hint =
-            Some("add it under a key ref of its own, or record it again with `keyctl add --replace`".into());
-    }
 }
 
 /// Judges a key that no other key tells more of. Returns whether a required
