@@ -165,6 +165,7 @@ impl Context {
             config_dir: self.folders.config.clone(),
             store_file: self.environment.path("KEYCTL_STORE_FILE"),
             identity_file: self.environment.path("KEYCTL_IDENTITY_FILE"),
+            credentials: self.environment.path("CREDENTIALS_DIRECTORY"),
             identity: self.environment.get("KEYCTL_IDENTITY").map(Secret::new),
             passphrase_file: self.environment.path("KEYCTL_PASSPHRASE_FILE"),
             env_secrets: self.environment.secrets(),

@@ -4,6 +4,9 @@
 
 use super::checks::{Check, Checks, Level};
 
+/// What is said before the sum of an interrupted run.
+const PARTIAL: &str = "interrupted, these are not all: ";
+
 /// Returns one line for each check that needs an eye, and one that sums up.
 pub fn text(all: &Checks) -> String {
     let mut out = String::new();
@@ -11,8 +14,8 @@ pub fn text(all: &Checks) -> String {
         out += &annotation(check, all);
         out.push('\n');
     }
-    let word = if all.complete { "notice" } else { "warning" };
-    out += &format!("::{word} title=keyctl {}::{}\n", all.command, data(&all.summary));
+    let (word, partial) = if all.complete { ("notice", "") } else { ("warning", PARTIAL) };
+    out += &format!("::{word} title=keyctl {}::{partial}{}\n", all.command, data(&all.summary));
     out
 }
 

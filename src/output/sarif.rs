@@ -27,6 +27,14 @@ pub fn text(all: &Checks) -> String {
         .collect();
     let results: Vec<Value> =
         all.checks.iter().filter(|it| it.outcome.is_notable()).map(|check| result(check, all)).collect();
+    let mut invocation =
+        json!({"executionSuccessful": all.complete, "endTimeUtc": crate::clock::rfc3339(all.at)});
+    if !all.complete {
+        invocation["toolExecutionNotifications"] = json!([{
+            "level": "warning",
+            "message": {"text": "The run was interrupted: what it did not reach is not among the results."},
+        }]);
+    }
     let document = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -38,10 +46,7 @@ pub fn text(all: &Checks) -> String {
                 "rules": rules,
             }},
             "automationDetails": {"id": format!("keyctl/{}/", all.command)},
-            "invocations": [{
-                "executionSuccessful": all.complete,
-                "endTimeUtc": crate::clock::rfc3339(all.at),
-            }],
+            "invocations": [invocation],
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],

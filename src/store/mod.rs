@@ -162,6 +162,8 @@ pub struct Surroundings {
     pub store_file: Option<std::path::PathBuf>,
     /// `KEYCTL_IDENTITY_FILE`
     pub identity_file: Option<std::path::PathBuf>,
+    /// `CREDENTIALS_DIRECTORY`, where systemd hands files to a service
+    pub credentials: Option<std::path::PathBuf>,
     /// `KEYCTL_IDENTITY`, by value
     pub identity: Option<Secret>,
     /// `KEYCTL_PASSPHRASE_FILE`

@@ -75,7 +75,20 @@ fn an_interruption_leaves_a_report_of_what_is_known() {
     let world = many(&sandbox, 1, 80);
     let metrics = world.path("keys.prom").to_string_lossy().into_owned();
     let target = format!("openmetrics={metrics}");
+    // Each format says in its own way that it is not the whole.
+    let others = [
+        ("junit", "<property name=\"complete\" value=\"false\"/>"),
+        ("sarif", "The run was interrupted"),
+        ("github", "::warning title=keyctl validate::interrupted, these are not all: "),
+        ("markdown", "Interrupted: these are not all."),
+    ];
+    let paths = others.map(|(name, _)| world.path(name).to_string_lossy().into_owned());
+    let reports: Vec<String> =
+        others.iter().zip(&paths).map(|(it, path)| format!("{}={path}", it.0)).collect();
     let mut command = world.command(&["-f", "json", "validate", "--jobs", "2", "--report", &target]);
+    for report in &reports {
+        command.args(["--report", report]);
+    }
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let patience = Instant::now() + Duration::from_secs(30);
     while sandbox.requests().len() < 8 {
@@ -98,6 +111,10 @@ fn an_interruption_leaves_a_report_of_what_is_known() {
     assert!(stderr.contains("interrupted: these are not all keys"), "{stderr}");
     let written = std::fs::read_to_string(&metrics).unwrap();
     assert!(written.contains("\nkeyctl_run_complete 0\n"), "{written}");
+    for ((name, word), path) in others.iter().zip(&paths) {
+        let written = std::fs::read_to_string(path).unwrap();
+        assert!(written.contains(word), "{name}: {written}");
+    }
     // What was found is remembered.
     let known = world.data(&["list"], 0);
     let known = known["keys"].as_array().unwrap().iter().filter(|it| it["last_verdict"] == "valid").count();

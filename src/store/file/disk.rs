@@ -135,6 +135,19 @@ pub fn open_to_others(_path: &Path) -> bool {
     false
 }
 
+/// Returns whether others than the owner may do no more than read, and only
+/// those of the group.
+#[cfg(unix)]
+pub fn read_by_group_at_most(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.mode() & 0o037 == 0)
+}
+
+#[cfg(not(unix))]
+pub fn read_by_group_at_most(_path: &Path) -> bool {
+    true
+}
+
 fn make_folder(path: &Path) -> Result<(), StoreError> {
     let folder = folder(path);
     durable::create_private_folder(folder).map_err(|error| failed("make the folder", folder, &error))

@@ -65,7 +65,7 @@ pub fn load(surroundings: &Surroundings) -> Result<Keys, StoreError> {
     let Some(bytes) = disk::read(&path)?.map(Zeroizing::new) else {
         return Err(missing(&origin));
     };
-    if disk::open_to_others(&path) {
+    if disk::open_to_others(&path) && !is_credential(&path, surroundings) {
         return Err(StoreError::new(
             StoreProblem::Unreadable,
             format!("the identity {origin} can be read by other users of this machine"),
@@ -74,6 +74,15 @@ pub fn load(surroundings: &Surroundings) -> Result<Keys, StoreError> {
     }
     let identities = parse(&bytes, &origin, surroundings)?;
     Ok(Keys { identities, origin })
+}
+
+/// Returns whether systemd handed the file to this service: its folder is open
+/// to the service's user only, who may be let in by an access list that shows
+/// as the group's right to read (systemd from version 254 on).
+fn is_credential(path: &Path, surroundings: &Surroundings) -> bool {
+    surroundings.credentials.is_some()
+        && path.parent() == surroundings.credentials.as_deref()
+        && disk::read_by_group_at_most(path)
 }
 
 fn missing(origin: &str) -> StoreError {
