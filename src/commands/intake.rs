@@ -71,12 +71,25 @@ impl Taken {
         })
     }
 
+    /// Returns the one other provider whose key the text has the form of.
+    fn others(&self, provider: ProviderId) -> Option<ProviderId> {
+        let mut others = self.candidates.iter().map(|(it, _)| *it);
+        let first = others.next().filter(|it| *it != provider)?;
+        others.all(|it| it == first).then_some(first)
+    }
+
     /// Names what the text is, where that is known, and what is wanted here.
     fn named(&self, vendor: &dyn Provider, refusal: Refusal) -> Refusal {
         match (vendor.recognise(self.secret.expose()), &self.refused) {
             (Recognition::Refused(own), _) => own,
             (_, Some(known)) => Refusal { what: known.what.clone(), ..refusal },
-            (_, None) => refusal,
+            (_, None) => match self.others(vendor.id()) {
+                Some(other) => Refusal {
+                    what: format!("a {other} key"),
+                    wanted: format!("{}; keep this one as `{other}@…`", refusal.wanted),
+                },
+                None => refusal,
+            },
         }
     }
 

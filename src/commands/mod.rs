@@ -32,6 +32,7 @@ mod logins;
 pub mod man;
 pub mod managing;
 mod parallel;
+mod pasting;
 pub mod permissions;
 mod permitted;
 mod proving;

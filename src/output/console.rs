@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::hidden::Hidden;
 use super::table::{Page, Tone, wrapped};
 use super::{Format, Report, failure_json, json};
 use crate::exit::Situation;
@@ -203,6 +204,7 @@ impl Console {
         if self.setup.no_input {
             return Ok(None);
         }
+        let _hidden = Hidden::on_terminal();
         let config = rpassword::ConfigBuilder::new().password_feedback_mask('*').build();
         match rpassword::prompt_password_with_config(format!("{prompt}: "), config) {
             Ok(text) => Ok(Some(Secret::new(text))),

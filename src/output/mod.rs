@@ -6,6 +6,7 @@ pub mod checks;
 pub mod console;
 pub mod formats;
 mod github;
+mod hidden;
 pub mod json;
 mod junit;
 pub mod markdown;

@@ -165,6 +165,22 @@ fn the_life_of(kind: &str) {
 }
 
 #[test]
+fn a_refusal_that_was_there_before_does_not_prove_a_key_dead() {
+    let shop = Shop::new();
+    let smtp = shop.make("smtp");
+    shop.add(&["brevo:mail@shop", "--login", "wrong@shop.example", "--force"], &smtp, 3);
+    let ran = shop.world.run(&["remove", "brevo:mail@shop", "--revoke", "--done"]).exits(4);
+    assert!(ran.stderr.contains("it never was accepted from here"), "{}", ran.stderr);
+    let held = shop.world.run(&["get", "brevo:mail@shop"]).exits(0);
+    assert_eq!(held.stdout.trim(), smtp.secret, "nothing is lost");
+    // Once it was seen to work, a person's word and a refusal are enough.
+    let _ = shop.world.run(&["set", "brevo:mail@shop", "--login", &shop.login]).exits(0);
+    assert_eq!(shop.validate(&["brevo:mail@shop"], 0)["verdict"], "valid");
+    shop.change(&smtp, json!({"state": "deleted"}));
+    let _ = shop.world.run(&["remove", "brevo:mail@shop", "--revoke", "--done"]).exits(0);
+}
+
+#[test]
 fn an_api_key_is_switched_off_and_on_and_ended_by_a_person() {
     the_life_of("api");
 }

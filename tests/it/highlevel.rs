@@ -335,6 +335,31 @@ fn a_person_is_asked_who_gets_the_test_mail() {
 }
 
 #[test]
+fn the_page_where_a_person_pastes_a_key_is_told() {
+    let agency = Agency::new();
+    let token = agency.token(json!({"level": "agency"}));
+    let refused = agency.world.run_with(&["add", "brevo:x@acme", "--stdin"], &token.secret).exits(2);
+    assert!(refused.stderr.contains("this is a highlevel key"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("keep this one as `highlevel@…`"), "{}", refused.stderr);
+    agency.mailgun("mailgun@acme");
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel agency settings"];
+    let added = agency.world.data(&add, 0);
+    let page = "https://app.gohighlevel.com/settings/email_services";
+    assert_eq!(added["consumers"][0]["url"], page);
+    let own = ["consumer", "add", "mailgun@acme", "Pilotly", "--url", "https://app.pilotly.example/email"];
+    assert_eq!(agency.world.data(&own, 0)["consumers"][0]["url"], "https://app.pilotly.example/email");
+    let _ = agency.world.data(&["consumer", "remove", "mailgun@acme", "Pilotly"], 0);
+    let mut terminal = Terminal::start(agency.world.command(&["rotate", "mailgun@acme", "--walk", "--yes"]));
+    terminal.until(page);
+    terminal.until("German: Einstellungen");
+    terminal.until("stop`: ");
+    terminal.line("stop");
+    assert_eq!(terminal.end().1, 6);
+    let waits = agency.world.data(&["rotate", "mailgun@acme", "--status"], 0)["rotations"][0].clone();
+    assert_eq!((&waits["next"]["by"], &waits["next"]["url"]), (&json!("human"), &json!(page)));
+}
+
+#[test]
 fn a_token_is_replaced_by_rotating_it_in_the_console() {
     let mut agency = Agency::new();
     agency.location(json!({"name": "Berlin"}));

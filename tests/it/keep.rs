@@ -514,6 +514,28 @@ fn a_replacement_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
+fn a_secret_that_is_typed_at_once_is_not_shown() {
+    let world = World::new();
+    let secret = ["pk_", &"aB3dE6gH9".repeat(4)[..34]].concat();
+    for turn in 0..6 {
+        // Afterwards the terminal is as it was.
+        let script = "stty echo; \"$0\" add klaviyo@acme --no-validate --replace; stty -a";
+        let mut shell = world.command(&[]);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]).arg(shell.get_program()).env_clear();
+        command.envs(shell.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+        command.env_remove("KEYCTL_NO_INPUT");
+        shell = command;
+        let mut terminal = Terminal::start(shell);
+        let before = terminal.until("(it is not shown): ");
+        terminal.line(&secret);
+        let (after, _) = terminal.end();
+        assert!(!before.contains(&secret) && !after.contains(&secret), "turn {turn}: {after}");
+        assert!(after.contains(" echo "), "turn {turn}: {after}");
+    }
+}
+
+#[test]
 fn an_unfinished_secret_is_not_overwritten_by_another() {
     let world = World::new().with("KEYCTL_NO_INPUT", "1");
     let arguments = ["add", "mailgun@acme", "--stdin", "--no-validate", "--kind", "account"];

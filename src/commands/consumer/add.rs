@@ -98,7 +98,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         delivering::approve(context, &consumer.command)?;
         context.console.note(format!("approved on this machine: {}", delivering::spelt(&consumer.command)));
     }
-    let lines = added.iter().map(|it| Line::new(context, &key, it)).collect();
+    let lines = added.iter().map(|it| Line::new(context, inventory, &key, it)).collect();
     context.console.report(&Lines { consumers: lines })?;
     Ok(Exit::Done)
 }

@@ -56,7 +56,7 @@ fn list(args: &ListArgs, context: &Context) -> anyhow::Result<Exit> {
     }
     let mut consumers = Vec::new();
     for (key, record) in inventory.keys.iter().filter(|(key, _)| only.as_ref().is_none_or(|it| it == *key)) {
-        consumers.extend(record.consumers.iter().map(|it| report::Line::new(context, key, it)));
+        consumers.extend(record.consumers.iter().map(|it| report::Line::new(context, inventory, key, it)));
     }
     if consumers.is_empty() {
         context.console.hint("no place is recorded; record one: `keyctl consumer add KEYREF NAME`");

@@ -37,7 +37,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         }
         Ok(removed)
     })?;
-    context.console.report(&Lines { consumers: vec![Line::new(context, &key, &removed)] })?;
+    context
+        .console
+        .report(&Lines { consumers: vec![Line::new(context, context.inventory()?, &key, &removed)] })?;
     Ok(Exit::Done)
 }
 

@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use crate::commands::check;
 use crate::commands::delivering::{self, Proof};
+use crate::commands::pasting;
 use crate::context::Context;
+use crate::inventory::Inventory;
 use crate::key::{Consumer, ConsumerKind, KeyRef, Scope};
 use crate::output::{Cell, Page, Report, Table, Tone};
 
@@ -23,14 +25,14 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(context: &Context, key: &KeyRef, consumer: &Consumer) -> Self {
+    pub fn new(context: &Context, inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Self {
         let runs = consumer.kind == ConsumerKind::Command;
         Self {
             key: key.clone(),
             name: consumer.name.clone(),
             kind: consumer.kind,
             location: consumer.location.clone(),
-            url: consumer.url.clone(),
+            url: pasting::url(inventory, key, consumer),
             command: consumer.command.clone(),
             approved: runs.then(|| delivering::is_approved(context, &consumer.command)),
         }

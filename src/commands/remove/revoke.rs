@@ -8,6 +8,7 @@ use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, KeyRef, Kind, Reason, Verdict};
 use crate::output::Answer;
 use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, Trouble};
+use crate::state::{VERDICTS, Verdicts};
 
 /// Deletes the key at the provider and proves it.
 ///
@@ -153,12 +154,25 @@ fn by_person(subject: &Subject<'_>, done: bool) -> anyhow::Result<How> {
     Ok(How::Console)
 }
 
-/// The key itself must be refused; `though` says what speaks for that.
+/// The key itself must be refused; `though` says what speaks for that. A bare
+/// refusal of a key that was never accepted from here is no change, and proves
+/// nothing: its login may be wrong, or this address blocked.
 fn proven_dead(subject: &Subject<'_>, though: &str) -> anyhow::Result<()> {
     let key = subject.key;
     let Some(keyed) = subject.keyed()? else { return Ok(()) };
     let judgement: Judgement = subject.judgement(&keyed)?;
+    let known: Verdicts = subject.context.state.read(VERDICTS);
+    let worked = known.get(subject.record.id.as_str()).is_some_and(|it| it.accepted_at.is_some());
+    let bare = judgement.reason() == Some(Reason::Unauthorized);
     match judgement.verdict() {
+        Verdict::Rejected if bare && !worked => {
+            let message = format!(
+                "that `{key}` is dead is not proven: it is refused without a cause, and it never was accepted from here"
+            );
+            Err(Situation::new(Exit::Unknown, Reason::Unauthorized.as_str(), message)
+                .hint("look for it in the console; `--forget` removes it here only")
+                .into())
+        }
         Verdict::Rejected => Ok(()),
         Verdict::Valid | Verdict::Limited => {
             Err(Situation::new(Exit::Rejected, "still-works", format!("`{key}` still works, {though}"))

@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::preflight::console_ask;
 use super::work::Ended;
 use crate::clock::rfc3339;
+use crate::commands::pasting;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
@@ -192,7 +193,7 @@ fn planned(plan: &Plan) -> Line {
 fn line(context: &Context, inventory: &Inventory, rotation: &Rotation) -> Line {
     let url = |it: &crate::rotation::Delivery| {
         let record = inventory.keys.get(&it.key)?;
-        record.consumers.iter().find(|held| held.name == it.name)?.url.clone()
+        pasting::url(inventory, &it.key, record.consumers.iter().find(|held| held.name == it.name)?)
     };
     let mut consumers: Vec<Place> = Vec::new();
     for delivery in &rotation.consumers {

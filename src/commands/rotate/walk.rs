@@ -3,8 +3,10 @@
 
 use super::deploy::note;
 use super::work::{Flow, Snapshot, Work};
+use crate::commands::{guiding, pasting};
 use crate::context::Slot;
 use crate::exit::Exit;
+use crate::key::Consumer;
 use crate::output::{Answer, Tone};
 use crate::rotation::{Delivery, Progress, Stage};
 
@@ -22,7 +24,9 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         let what = if back { "the old key goes back to" } else { "a person pastes the new key at" };
         page.line(Tone::Strong, format!("{key}: {what}"));
         for delivery in &waiting {
-            let place = url(snapshot, delivery).map(|it| format!("  {it}")).unwrap_or_default();
+            let url = consumer(snapshot, delivery)
+                .and_then(|it| pasting::url(&snapshot.inventory, &delivery.key, it));
+            let place = url.map(|it| format!("  {it}")).unwrap_or_default();
             page.line(Tone::Plain, format!("  {}{place}", delivery.name));
         }
     });
@@ -32,20 +36,31 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     Ok(Flow::Stop(Exit::Human))
 }
 
-fn url<'a>(snapshot: &'a Snapshot, delivery: &Delivery) -> Option<&'a str> {
+fn consumer<'a>(snapshot: &'a Snapshot, delivery: &Delivery) -> Option<&'a Consumer> {
     let record = snapshot.inventory.keys.get(&delivery.key)?;
-    record.consumers.iter().find(|it| it.name == delivery.name)?.url.as_deref()
+    record.consumers.iter().find(|it| it.name == delivery.name)
+}
+
+/// Says where the place is, step by step where its console is known.
+fn tell_way(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery, title: &str) {
+    let consumer = consumer(snapshot, delivery);
+    let recorded = consumer.and_then(|it| it.url.as_deref());
+    let guide = consumer.and_then(|it| pasting::guide(&snapshot.inventory, &delivery.key, it));
+    if let Some(guide) = guide.filter(|_| recorded.is_none()) {
+        return guiding::show(work.context, title, &guide);
+    }
+    work.context.console.page(|page| {
+        page.line(Tone::Strong, title);
+        if let Some(url) = recorded {
+            page.line(Tone::Plain, format!("  {url}"));
+        }
+    });
 }
 
 fn through(work: &Work<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyhow::Result<Flow> {
     let console = &work.context.console;
     for (n, delivery) in waiting.iter().enumerate() {
-        console.page(|page| {
-            page.line(Tone::Strong, format!("{} of {}: {}", n + 1, waiting.len(), delivery.name));
-            if let Some(url) = url(snapshot, delivery) {
-                page.line(Tone::Plain, format!("  {url}"));
-            }
-        });
+        tell_way(work, snapshot, delivery, &format!("{} of {}: {}", n + 1, waiting.len(), delivery.name));
         loop {
             let prompt = "  Enter: it is pasted there; `show`: show the key here; `skip`: later; `stop`: ";
             let answer = console.ask(prompt).map(|it| it.trim().to_lowercase());
