@@ -179,6 +179,15 @@ fn a_mailgun_key_is_shown_before_it_is_written_to_a_location() {
     let _ = run(&["remove", "mailgun@acme", "HighLevel wien"], 0);
     let again = ["add", "mailgun@acme", "Again", "--kind", "highlevel", "--location", "acme/rome"];
     assert!(run(&again, 9).stderr.contains("`HighLevel rome` is that location already"));
+    let kind_of = |arguments: &[&str]| {
+        let added =
+            agency.world.data(&[&["consumer", "add", "mailgun@acme", "Other"], arguments].concat(), 0);
+        let _ = run(&["remove", "mailgun@acme", "Other"], 0);
+        added["consumers"][0]["kind"].clone()
+    };
+    assert_eq!(kind_of(&["--location", "acme/wien"]), "highlevel", "it can be written");
+    assert_eq!(kind_of(&["--location", "acme/wien", "--kind", "manual"]), "manual");
+    assert_eq!(kind_of(&[]), "manual");
 
     let refused = run(&["push", "mailgun@acme", "HighLevel"], 9);
     assert!(

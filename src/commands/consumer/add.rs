@@ -27,6 +27,7 @@ pub struct Args {
     #[arg(value_name = "NAME")]
     name: String,
     /// manual: a person pastes it; command: a program takes it; highlevel: written by HighLevel's API
+    /// [default: command with --command, highlevel for locations that can be written, else manual]
     #[arg(long, value_name = "KIND")]
     kind: Option<ConsumerKind>,
     /// The location it belongs to
@@ -157,6 +158,15 @@ fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consum
         (None, false) => ConsumerKind::Command,
         (kind, _) => kind.unwrap_or(ConsumerKind::Manual),
     };
+    // A location is named to have the key written there, where that can be done.
+    let writes = args.kind.is_none()
+        && kind == ConsumerKind::Manual
+        && args.url.is_none()
+        && (args.location.is_some() || args.each_location);
+    let by_itself = |it: Consumer| {
+        let written = Consumer { kind: ConsumerKind::Highlevel, ..it.clone() };
+        if writes && delivering::ready(inventory, key, &written).is_ok() { written } else { it }
+    };
     let made = |name: String, location: Option<Scope>| Consumer {
         name,
         kind,
@@ -168,7 +178,7 @@ fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consum
         if let Some(location) = &args.location {
             inventory.need_scope(location)?;
         }
-        return Ok(vec![made(name.to_owned(), args.location.clone())]);
+        return Ok(vec![by_itself(made(name.to_owned(), args.location.clone()))]);
     }
     let locations = effective_at(inventory, key);
     if locations.is_empty() {
@@ -180,7 +190,7 @@ fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consum
     }
     let named = |it: Scope| {
         let location = it.location.as_ref().map(ToString::to_string).unwrap_or_default();
-        made(format!("{name} {location}"), Some(it))
+        by_itself(made(format!("{name} {location}"), Some(it)))
     };
     Ok(locations.into_iter().map(named).collect())
 }

@@ -203,7 +203,15 @@ fn from_csv(path: &PathBuf, args: &Args) -> anyhow::Result<Vec<RemoteLocation>> 
             name: row.get(name).unwrap_or_default().trim().to_owned(),
             company_id: None,
         };
-        found.insert(id.to_owned(), location);
+        let name = location.name.clone();
+        if let Some(before) = found.insert(id.to_owned(), location).filter(|it| it.name != name) {
+            return Err(Situation::usage(format!(
+                "line {line} of `{shown}` has a location id that an earlier line has, with another name than `{}`",
+                printable(&before.name, 40)
+            ))
+            .hint("keep one of the two lines; nothing was changed")
+            .into());
+        }
     }
     Ok(found.into_values().collect())
 }

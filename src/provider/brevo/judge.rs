@@ -4,6 +4,7 @@
 
 use super::wire::{Account, HOST, Plan, Refusal};
 use crate::http::Reply;
+use crate::key::text::printable;
 use crate::key::verdict::Facts;
 use crate::key::{Cause, Judgement, Reason};
 use crate::provider::finding::{Finding, common, quoted, unexpected};
@@ -129,6 +130,7 @@ pub fn account(reply: &Reply) -> Result<Judgement, Finding> {
         (company, None) => company.clone(),
     };
     let relay = account.relay.clone().unwrap_or_default();
+    let told = about(&account.plan, account.organization_id.as_deref(), relay.data.user_name.as_deref());
     let facts = Facts {
         identity: identity.clone(),
         account_id: account.organization_id.clone(),
@@ -136,8 +138,8 @@ pub fn account(reply: &Reply) -> Result<Judgement, Finding> {
         ..Facts::default()
     };
     let mut judgement = Judgement::valid(match identity {
-        Some(identity) => format!("accepted for {identity}"),
-        None => "accepted".to_owned(),
+        Some(identity) => format!("accepted for {identity}{told}"),
+        None => format!("accepted{told}"),
     });
     if spent(&account.plan) {
         judgement.add(Reason::OutOfCredit);
@@ -152,10 +154,27 @@ pub fn account(reply: &Reply) -> Result<Judgement, Finding> {
     Ok(judgement.with_facts(facts))
 }
 
+/// Returns what tells one account of a person from another: its organization,
+/// plans with the sends that are left, login at the relay.
+fn about(plans: &[Plan], organization: Option<&str>, login: Option<&str>) -> String {
+    let plan = |it: &Plan| {
+        let left = it.credits.map_or_else(String::new, |left| format!(" ({left:.0} left)"));
+        format!("plan {}{left}", printable(&it.kind, 40))
+    };
+    let organization = organization.map(|it| format!("organization {}", printable(it, 60)));
+    let login = login.map(|it| format!("relay login {}", printable(it, 100)));
+    let parts = organization.into_iter().chain(for_mail(plans).map(plan)).chain(login);
+    parts.map(|it| format!(", {it}")).collect()
+}
+
+fn for_mail(plans: &[Plan]) -> impl Iterator<Item = &Plan> {
+    plans.iter().filter(|it| it.kind != "sms")
+}
+
 /// Returns whether every plan for mail is of a type whose credits are sends
 /// left, and none are.
 fn spent(plans: &[Plan]) -> bool {
-    let mut mail = plans.iter().filter(|it| it.kind != "sms").peekable();
+    let mut mail = for_mail(plans).peekable();
     mail.peek().is_some()
         && mail.all(|it| {
             matches!(it.kind.as_str(), "free" | "payAsYouGo" | "subscription")
@@ -186,6 +205,19 @@ pub fn relay(failure: &SmtpFailure, login: &str) -> Finding {
         (_, 400..=499) => {
             let detail = format!("Brevo's relay has trouble of its own ({code}){}", quoted(&failure.message));
             Finding::new(Reason::ProviderError, detail)
+        }
+        (_, 501) => {
+            let detail = format!(
+                "Brevo's relay takes no greeting from this host name (501){}",
+                quoted(&failure.message)
+            );
+            let hint = "that says nothing about the key; give this machine a full host name";
+            Finding::new(Reason::UnexpectedResponse, detail).hint(hint)
+        }
+        (_, 502) => {
+            let detail = format!("Brevo's relay lost the login on the way (502){}", quoted(&failure.message));
+            let hint = "that says nothing about the key; try again, or another port with `KEYCTL_BREVO_SMTP`";
+            Finding::new(Reason::UnexpectedResponse, detail).hint(hint)
         }
         _ => {
             let words = quoted(&failure.message);

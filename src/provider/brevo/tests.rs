@@ -33,6 +33,11 @@ fn an_account_tells_who_it_is_and_which_login_it_has() {
     let judgement = check(Kind::Api, &api_text(), None, &script);
     assert_eq!(judgement.verdict(), Verdict::Valid);
     assert_eq!(judgement.facts.identity.as_deref(), Some("Acme (a@acme.example)"));
+    assert_eq!(
+        judgement.detail,
+        "accepted for Acme (a@acme.example), organization 5fa2b8c123456789abcdef01, plan free (250 left), relay \
+         login 7a1b2c001@smtp-brevo.com"
+    );
     assert_eq!(judgement.facts.account_id.as_deref(), Some("5fa2b8c123456789abcdef01"));
     assert_eq!(judgement.facts.login.as_deref(), Some("7a1b2c001@smtp-brevo.com"));
     assert_eq!(script.seen()[0].auth, format!("api-key: {}", api_text()));

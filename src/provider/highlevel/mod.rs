@@ -93,8 +93,9 @@ fn detect(net: &Net<'_>, unsorted: &Unsorted<'_>) -> Detection {
     match facets::page(net, &credential, None, 0, 2) {
         Err(finding) => Detection::Unclear(finding.judgement()),
         Ok(found) if found.len() > 1 => Detection::Is(Kind::Agency, Highlevel.check(net, &credential)),
-        Ok(_) => {
-            let detail = "accepted; it sees one location: it is the location's token, or its agency's";
+        Ok(found) => {
+            let seen = if found.is_empty() { "no location" } else { "one location" };
+            let detail = format!("accepted; it sees {seen}: it is the location's token, or its agency's");
             let hint = "say which: `--kind location` or `--kind agency`";
             Detection::Unclear(Judgement::valid(detail).with_hint(hint))
         }
@@ -104,7 +105,7 @@ fn detect(net: &Net<'_>, unsorted: &Unsorted<'_>) -> Detection {
 fn accepted(facts: Facts) -> Judgement {
     let detail = match &facts.identity {
         Some(identity) => format!("accepted for {identity}"),
-        None => "accepted; the agency has no locations that would tell its id".to_owned(),
+        None => "accepted; nothing tells of which agency or location it is".to_owned(),
     };
     Judgement::valid(detail).with_facts(facts)
 }
@@ -132,7 +133,10 @@ fn first(net: &Net<'_>, credential: &Credential<'_>, company: Option<&str>) -> R
     }
     let company = match first.company_id {
         Some(company) => Some(company),
-        None => facets::snapshot(net, credential, &first.id)?.and_then(|it| it.location.company_id),
+        // The token was accepted a moment ago: what a second question is answered decides nothing.
+        None => {
+            facets::snapshot(net, credential, &first.id).ok().flatten().and_then(|it| it.location.company_id)
+        }
     };
     Ok(Facts {
         identity: company.as_ref().map(|id| format!("agency {id}")),

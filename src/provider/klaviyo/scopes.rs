@@ -174,7 +174,11 @@ pub fn needed_for(method: &str, path: &str) -> Option<Vec<String>> {
     let operation = operation_at(method, route)?;
     let mut needed: Vec<String> = operation.scopes.iter().map(|it| (*it).to_owned()).collect();
     for relation in included(query) {
-        needed.extend(include_needs(operation, route, &relation));
+        let needs = include_needs(operation, route, &relation);
+        if needs.is_empty() {
+            return None;
+        }
+        needed.extend(needs);
     }
     needed.sort();
     needed.dedup();
