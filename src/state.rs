@@ -11,12 +11,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::durable::{self, Lock};
+use crate::key::{Expiry, Record};
 
 /// The last verdict of a key, for `list`, `changed` and `--max-age`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastVerdict {
-    /// Of the secret that was judged; another secret makes it void.
+    /// Of the secret that was judged; another secret makes it void. Empty for
+    /// one that a person may have chosen.
     pub fingerprint: String,
+    /// The version that was judged: it tells secrets without a fingerprint apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     pub verdict: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
@@ -34,6 +39,23 @@ pub struct LastVerdict {
     /// How many domains could be chosen with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selectable: Option<usize>,
+    /// The end that the provider told.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub expires: Expiry,
+}
+
+fn is_unknown(expiry: &Expiry) -> bool {
+    *expiry == Expiry::Unknown
+}
+
+impl LastVerdict {
+    /// Returns whether it was given on the secret that is current now.
+    pub fn is_of(&self, record: &Record) -> bool {
+        match &record.fingerprint {
+            Some(recorded) => recorded.as_str() == self.fingerprint,
+            None => self.version == record.current,
+        }
+    }
 }
 
 /// Why a key was not fit for a scope.

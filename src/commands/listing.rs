@@ -50,9 +50,7 @@ impl<'a> Lines<'a> {
 
     /// A verdict belongs to the secret it was given on.
     fn last(&self, record: &Record) -> Option<&LastVerdict> {
-        let last = self.verdicts.get(record.id.as_str())?;
-        let same = record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint);
-        same.then_some(last)
+        self.verdicts.get(record.id.as_str()).filter(|it| it.is_of(record))
     }
 
     /// Returns the warning that a key may end because nobody uses it.

@@ -6,12 +6,67 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
-use crate::key::{Domain, Judgement, KeyRef, Record, Scope};
+use crate::inventory::Inventory;
+use crate::key::{Domain, Fingerprint, Judgement, KeyRef, Record, Scope, Secret};
+use crate::provider;
 use crate::state::{EVIDENCE, Evidence, LastVerdict, Unfit, VERDICTS, Verdicts};
 
 /// As many key ids and domains of an account are kept as tell it again: the
 /// first ones in order, so that two keys of one account keep the same.
 pub const KEPT: usize = 16;
+
+/// Whose secret was asked about. The `env` store may hold another one than was
+/// recorded; what that proves is nothing of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// The record's, as far as can be told.
+    Recorded,
+    /// One that may be shown, of a record that has no fingerprint.
+    Unrecorded(Fingerprint),
+    Another,
+}
+
+impl Asked {
+    /// Compares a secret that was read for a record with what is recorded.
+    pub fn of(
+        context: &Context,
+        inventory: &Inventory,
+        key: &KeyRef,
+        record: &Record,
+        secret: &Secret,
+    ) -> Self {
+        let chosen = provider::provider(key.provider).chosen_by_person(record.kind);
+        let borrowed = context.store_name_of(inventory, record) == "env"
+            && record.store.as_ref().or(inventory.store.as_ref()).is_none_or(|own| own != "env");
+        match &record.fingerprint {
+            Some(recorded) if secret.fingerprint() == *recorded => Self::Recorded,
+            Some(_) => Self::Another,
+            None if !chosen => Self::Unrecorded(secret.fingerprint()),
+            // Nothing may be kept to compare it by.
+            None if borrowed => Self::Another,
+            None => Self::Recorded,
+        }
+    }
+
+    /// Returns whether a verdict was given on this very secret. In the `env`
+    /// store a secret without a fingerprint may be another each time.
+    pub fn is_that_of(&self, last: &LastVerdict, record: &Record, store: &str) -> bool {
+        last.is_of(record)
+            && match self {
+                Self::Recorded => record.fingerprint.is_some() || store != "env",
+                Self::Unrecorded(fingerprint) => fingerprint.as_str() == last.fingerprint,
+                Self::Another => false,
+            }
+    }
+}
+
+/// A judgement and what it is on.
+pub struct Proven<'a> {
+    pub record: &'a Record,
+    pub asked: Asked,
+    pub judgement: &'a Judgement,
+    pub more: More,
+}
 
 /// What else is remembered of a key.
 #[derive(Debug, Clone, Default)]
@@ -49,36 +104,47 @@ pub fn basis(record: &Record, scopes: &[(&Scope, Option<Domain>)], us_rule: bool
     Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Remembers the judgements of records. Nothing is written for none.
+/// Remembers the judgements of records, each on the secret that is recorded.
+/// Nothing is written for none.
 ///
 /// # Errors
 /// When the state folder cannot be written.
 pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) -> anyhow::Result<()> {
-    let judged: Vec<_> =
-        judged.iter().map(|(_, record, judgement)| (*record, *judgement, alone(record))).collect();
-    remember_more(context, &judged)
+    let judged = judged.iter().map(|(_, record, judgement)| Proven {
+        record,
+        asked: Asked::Recorded,
+        judgement,
+        // It was judged by itself.
+        more: More { basis: basis(record, &[], false), ..More::default() },
+    });
+    remember_more(context, &judged.collect::<Vec<_>>())
 }
 
-/// Says that a record was judged by itself.
-fn alone(record: &Record) -> More {
-    More { basis: basis(record, &[], false), ..More::default() }
-}
-
-/// Remembers the judgements of records and what else was found.
+/// Remembers the judgements of records and what else was found, but nothing of
+/// another secret than the record's.
 ///
 /// # Errors
 /// As [`remember`].
-pub fn remember_more(context: &Context, judged: &[(&Record, &Judgement, More)]) -> anyhow::Result<()> {
-    if judged.is_empty() {
+pub fn remember_more(context: &Context, judged: &[Proven<'_>]) -> anyhow::Result<()> {
+    let own = || judged.iter().filter(|it| it.asked != Asked::Another);
+    if own().next().is_none() {
         return Ok(());
     }
     let now = context.now();
     context.state.update(VERDICTS, |all: &mut Verdicts| {
-        for (record, judgement, more) in judged {
+        for Proven { record, asked, judgement, more } in own() {
             let id = record.id.as_str();
-            let before = all.get(id).and_then(|last| last.accepted_at);
+            let fingerprint = match asked {
+                Asked::Unrecorded(fingerprint) => Some(fingerprint),
+                Asked::Recorded | Asked::Another => record.fingerprint.as_ref(),
+            };
+            let fingerprint = fingerprint.map(ToString::to_string).unwrap_or_default();
+            // The success of a secret that was replaced is none of this one.
+            let same = |it: &&LastVerdict| it.is_of(record) && it.fingerprint == fingerprint;
+            let before = all.get(id).filter(same).and_then(|last| last.accepted_at);
             let last = LastVerdict {
-                fingerprint: record.fingerprint.as_ref().map(ToString::to_string).unwrap_or_default(),
+                fingerprint,
+                version: record.current,
                 verdict: judgement.verdict().as_str().to_owned(),
                 reasons: judgement.reasons().iter().map(|it| it.as_str().to_owned()).collect(),
                 checked_at: now,
@@ -86,16 +152,17 @@ pub fn remember_more(context: &Context, judged: &[(&Record, &Judgement, More)]) 
                 places: more.places.clone(),
                 selectable: more.selectable,
                 basis: more.basis.clone(),
+                expires: judgement.facts.expires.unwrap_or_default(),
             };
             all.insert(id.to_owned(), last);
         }
     })?;
-    let successes: Vec<_> = judged.iter().filter(|(_, judgement, _)| judgement.accepted()).collect();
+    let successes: Vec<_> = own().filter(|it| it.judgement.accepted()).collect();
     if successes.is_empty() {
         return Ok(());
     }
     context.state.update(EVIDENCE, |all: &mut BTreeMap<String, Evidence>| {
-        for (record, judgement, _) in successes {
+        for Proven { record, judgement, .. } in successes {
             let facts = &judgement.facts;
             let held = all.entry(record.id.as_str().to_owned()).or_default();
             held.allowlist = facts.allowlist.or(held.allowlist);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::guiding;
 use super::keeping::not_in_rotation;
 use super::managing::{self, Managed, Managing};
-use super::remember::remember;
+use super::remember::{Asked, remember};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -85,7 +85,7 @@ pub fn run(
         switched(context, inventory, (&key, record), turn, using.as_ref())?
     };
     context.restart_clock();
-    let judgement = tried(context, inventory, &key, record)?;
+    let (judgement, asked) = tried(context, inventory, &key, record)?.unzip();
     let shown = judgement.as_ref().and_then(|it| turn.is_shown_by(it.verdict()));
     // A person's word stands against a live key only where it was given by `--done`.
     let records = how == How::Recorded || how == How::Api || shown != Some(false);
@@ -98,7 +98,7 @@ pub fn run(
             Ok(())
         })?;
     }
-    if let Some(judgement) = &judgement {
+    if let (Some(judgement), Some(Asked::Recorded | Asked::Unrecorded(_))) = (&judgement, asked) {
         remember(context, &[(&key, record, judgement)])?;
     }
     let exit = told(context, &key, turn, judgement.as_ref(), shown, records);
@@ -225,11 +225,12 @@ fn tried(
     inventory: &Inventory,
     key: &KeyRef,
     record: &Record,
-) -> anyhow::Result<Option<Judgement>> {
+) -> anyhow::Result<Option<(Judgement, Asked)>> {
     let secret = context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?;
     let Some(secret) = secret else { return Ok(None) };
     let net = context.net()?;
-    Ok(Some(provider::provider(key.provider).check(&net, &Credential::of(record, &secret))))
+    let judgement = provider::provider(key.provider).check(&net, &Credential::of(record, &secret));
+    Ok(Some((judgement, Asked::of(context, inventory, key, record, &secret))))
 }
 
 fn told(

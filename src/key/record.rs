@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Region, fixed_words};
 use super::name::Domain;
@@ -81,7 +81,8 @@ impl KeyState {
 fixed_words!(KeyState, "key state");
 
 /// When a key stops working by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Expiry {
     #[default]
     Unknown,

@@ -25,6 +25,7 @@ mod inventory;
 mod keep;
 mod klaviyo;
 mod layering;
+mod max_age;
 mod permissions;
 mod records;
 mod reports;

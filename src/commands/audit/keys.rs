@@ -49,8 +49,7 @@ impl Look<'_> {
 
     /// Returns the last verdict on the secret that is current.
     fn last(&self, record: &Record) -> Option<&LastVerdict> {
-        let last = self.verdicts.get(record.id.as_str())?;
-        record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint).then_some(last)
+        self.verdicts.get(record.id.as_str()).filter(|it| it.is_of(record))
     }
 
     fn policy(&self, key: &KeyRef, record: &Record) -> Option<Finding> {

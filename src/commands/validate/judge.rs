@@ -14,7 +14,9 @@ use crate::clock::{Span, rfc3339, spoken};
 use crate::commands::{accounts, logins, permitted, remember};
 use crate::context::Context;
 use crate::inventory::Inventory;
-use crate::key::{Domain, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict};
+use crate::key::{
+    Domain, Expiry, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict,
+};
 use crate::provider::PermissionState;
 use crate::state::{Evidence, LastVerdict, Unfit};
 
@@ -81,7 +83,7 @@ impl<'a> Run<'a> {
                     Some(answer) => self.answered(key, record, answer, now),
                     None => continue,
                 },
-                Ask::Remembered(last) => self.first(key, record, remembered(last), now),
+                Ask::Remembered(last) => self.first(key, record, remembered(last, record, now), now),
                 Ask::Known(judgement) => self.first(key, record, (**judgement).clone(), now),
             };
             if let Ask::Remembered(last) = ask {
@@ -268,19 +270,23 @@ impl<'a> Run<'a> {
             };
             let basis = place::basis(self.inventory, one.key?, one.record?, self.places);
             let more = remember::More { places, selectable: one.selectable, basis };
-            Some((one.record?, &one.judgement, more))
+            let asked = self.batch.asked(one.key?);
+            Some(remember::Proven { record: one.record?, asked, judgement: &one.judgement, more })
         });
         remember::remember_more(self.context, &fresh.collect::<Vec<_>>())
     }
 }
 
-/// Returns what is remembered of the key itself, without its scopes.
-fn remembered(last: &LastVerdict) -> Judgement {
+/// Returns what is remembered of the key itself, without its scopes. Its end
+/// came nearer since.
+fn remembered(last: &LastVerdict, record: &Record, now: Timestamp) -> Judgement {
     let mut judgement = Judgement::valid(format!("as checked at {}", rfc3339(last.checked_at)));
     let of_place = |word: &String| last.places.values().any(|it| it.reason == *word);
     for reason in last.reasons.iter().filter(|it| !of_place(it)).filter_map(|it| it.parse().ok()) {
         judgement.add(reason);
     }
+    judgement.facts.expires = Some(last.expires).filter(|it| *it != Expiry::Unknown);
+    judge_expiry(&mut judgement, record, now);
     judgement
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::seen::{self, Domains};
 use super::{is_raised, place};
 use crate::clock::Span;
+use crate::commands::remember::Asked;
 use crate::commands::{logins, permitted};
 use crate::context::{Context, Slot};
 use crate::exit::Situation;
@@ -59,6 +60,8 @@ pub struct Batch<'a> {
     pub probes: Vec<Probe<'a>>,
     /// Verdicts before this run.
     pub before: Verdicts,
+    /// The keys whose secret is not simply the recorded one.
+    asked: BTreeMap<&'a KeyRef, Asked>,
     questions: BTreeMap<Question, usize>,
 }
 
@@ -101,21 +104,13 @@ impl<'a> Batch<'a> {
         wish: Wish<'_>,
     ) -> anyhow::Result<Self> {
         let before: Verdicts = context.state.read(VERDICTS);
-        let mut batch = Self { records: Vec::new(), probes: Vec::new(), before, questions: BTreeMap::new() };
+        let (records, probes) = (Vec::new(), Vec::new());
+        let mut batch = Self { records, probes, before, asked: BTreeMap::new(), questions: BTreeMap::new() };
         let mut store_trouble = None;
         for key in keys {
             let Some((key, record)) = inventory.keys.get_key_value(key) else { continue };
-            if let Some(last) = batch.young_enough(context, inventory, (key, record), wish) {
-                batch.records.push((key, record, Ask::Remembered(last)));
-                continue;
-            }
             let ask = match context.secret(inventory, key, record, Slot::Current) {
-                Ok(Some(secret)) => {
-                    let n = batch.question(key, record, secret);
-                    batch.probes[n].wish(inventory, key, record, wish);
-                    batch.find_login(context, inventory, n);
-                    Ask::Probe(n)
-                }
+                Ok(Some(secret)) => batch.take(context, inventory, (key, record), secret, wish),
                 Ok(None) => {
                     let again = context.store_again(inventory, key, record);
                     Ask::Known(Box::new(missing(key).with_hint(again)))
@@ -127,7 +122,7 @@ impl<'a> Batch<'a> {
                     // What the first read tells of the whole store need not be asked a thousand times.
                     let hopeless = matches!(error.problem, StoreProblem::TimedOut | StoreProblem::NoService);
                     store_trouble.get_or_insert(error);
-                    if hopeless && batch.probes.is_empty() {
+                    if hopeless && batch.probes.is_empty() && !batch.has_remembered() {
                         break;
                     }
                     Ask::Known(Box::new(judgement))
@@ -141,6 +136,35 @@ impl<'a> Batch<'a> {
             }
             _ => Ok(batch),
         }
+    }
+
+    /// Makes a question of a secret, unless it was answered not long ago.
+    fn take(
+        &mut self,
+        context: &Context,
+        inventory: &'a Inventory,
+        (key, record): (&'a KeyRef, &'a Record),
+        secret: Secret,
+        wish: Wish<'_>,
+    ) -> Ask {
+        let asked = Asked::of(context, inventory, key, record, &secret);
+        let store = context.store_name_of(inventory, record);
+        let last = self.young_enough(context, inventory, (key, record), wish);
+        if let Some(last) = last.filter(|it| asked.is_that_of(it, record, store)) {
+            return Ask::Remembered(last.clone());
+        }
+        if asked != Asked::Recorded {
+            self.asked.insert(key, asked);
+        }
+        let n = self.question(key, record, secret);
+        self.probes[n].wish(inventory, key, record, wish);
+        self.find_login(context, inventory, n);
+        Ask::Probe(n)
+    }
+
+    /// Returns whose secret was asked about for a key.
+    pub fn asked(&self, key: &KeyRef) -> Asked {
+        self.asked.get(key).cloned().unwrap_or(Asked::Recorded)
     }
 
     /// Lets the n-th probe learn its login from another, where it has none.
@@ -214,22 +238,23 @@ impl<'a> Batch<'a> {
     }
 
     /// A verdict that proved nothing is never young enough, and one that was
-    /// judged by other records than now is not of this question.
+    /// judged by other records than now is not of this question. Whether it is
+    /// of the same secret only the store can tell: reading that costs little
+    /// beside the calls to the provider that are saved.
     fn young_enough(
         &self,
         context: &Context,
         inventory: &Inventory,
         (key, record): (&KeyRef, &Record),
         wish: Wish<'_>,
-    ) -> Option<LastVerdict> {
+    ) -> Option<&LastVerdict> {
         let max_age = wish.max_age?;
         let last = self.before.get(record.id.as_str())?;
-        let same = record.fingerprint.as_ref().is_none_or(|it| it.as_str() == last.fingerprint);
         let age = context.now().as_second() - last.checked_at.as_second();
         let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
-        let young = same && proven && age >= 0 && age <= max_age.seconds;
+        let young = proven && age >= 0 && age <= max_age.seconds;
         let same_basis = || last.basis == place::basis(inventory, key, record, wish.places);
-        (young && same_basis()).then(|| last.clone())
+        (young && same_basis()).then_some(last)
     }
 
     fn question(&mut self, key: &'a KeyRef, record: &'a Record, secret: Secret) -> usize {
