@@ -49,6 +49,7 @@ pub fn listing(
         domain: None,
         login: None,
         remote_id: record.remote_id.as_deref(),
+        account_id: record.account_id.as_deref(),
     };
     Ok(Some(facet.list(&context.net()?, &credential)))
 }

@@ -11,6 +11,8 @@ pub struct Credential<'a> {
     pub domain: Option<&'a Domain>,
     pub login: Option<&'a str>,
     pub remote_id: Option<&'a str>,
+    /// The account it is recorded for; at HighLevel the company or location.
+    pub account_id: Option<&'a str>,
 }
 
 impl<'a> Credential<'a> {
@@ -23,6 +25,7 @@ impl<'a> Credential<'a> {
             domain: record.domain.as_ref(),
             login: record.login.as_deref(),
             remote_id: record.remote_id.as_deref(),
+            account_id: record.account_id.as_deref(),
         }
     }
 }

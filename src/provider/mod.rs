@@ -6,6 +6,7 @@
 
 mod allowlist;
 pub mod brevo;
+mod console;
 mod credential;
 mod finding;
 pub mod highlevel;
@@ -19,6 +20,7 @@ mod tests;
 mod trouble;
 
 pub use allowlist::{Allowlist, AllowlistEntry};
+pub use console::{ConsoleAsk, ConsoleTask, Guide, Stays};
 pub use credential::Credential;
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Identified, Unwrapped, identify, unwrap};
@@ -99,39 +101,6 @@ pub enum Detection {
     /// It was accepted as none of the kinds that could be tried; the judgement
     /// is that of the likeliest.
     Unclear(Judgement),
-}
-
-/// Something a person does in a vendor's console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsoleTask {
-    Create,
-    Disable,
-    Enable,
-    Delete,
-    /// Where the key is pasted (HighLevel settings).
-    Paste,
-}
-
-/// What is known of the key a person is to make or change in a console.
-#[derive(Debug, Clone, Default)]
-pub struct ConsoleAsk<'a> {
-    pub kind: Option<Kind>,
-    pub name: Option<&'a str>,
-    pub domain: Option<&'a Domain>,
-    pub permissions: &'a [String],
-    pub account_id: Option<&'a str>,
-    pub remote_name: Option<&'a str>,
-}
-
-/// The exact way through a console: page, path in English and German labels, steps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guide {
-    pub url: String,
-    /// `Settings › API keys › Add new key`
-    pub path: String,
-    /// The same with the console's German labels, where it has them.
-    pub path_de: Option<String>,
-    pub steps: Vec<String>,
 }
 
 /// A value handed to a program. Origins and relays are named, not spelt: an
@@ -225,6 +194,12 @@ pub trait Provider: Sync {
 
     /// Returns how long a key may lie unused before the provider ends it.
     fn idle_limit(&self) -> Option<Span> {
+        None
+    }
+
+    /// Returns how long an old key lives beside the one that replaces it, where
+    /// the provider's own way of rotating ends it by itself.
+    fn overlap_limit(&self) -> Option<Span> {
         None
     }
 

@@ -158,7 +158,8 @@ impl Drive<'_> {
     fn judged(&self) {
         let (net, credential) = (&self.net, &self.credential);
         self.provider.check(net, credential);
-        self.provider.check(net, &Credential { remote_id: Some("ID1"), ..*credential });
+        self.provider
+            .check(net, &Credential { remote_id: Some("ID1"), account_id: Some("ID1"), ..*credential });
         let Credential { secret, domain, login, .. } = *credential;
         self.provider.detect(net, &Unsorted { secret, region: None, domain, login });
         if let Some(permissions) = self.provider.permissions() {
@@ -280,6 +281,7 @@ fn drive(
             domain: Some(&domain),
             login: Some("login@mg.shop.example"),
             remote_id: None,
+            account_id: None,
         };
         Drive { provider, net, credential, domain: &domain }.everything();
         operations.extend(recorder.operations.into_inner().unwrap());

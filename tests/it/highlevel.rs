@@ -80,6 +80,12 @@ fn tokens_of_both_levels_are_kept_and_proven() {
     let added = agency.add(&["highlevel@acme/berlin", "--kind", "location"], &local.secret, 0);
     assert_eq!((&added["kind"], &added["verdict"]), (&json!("location"), &json!("valid")));
     assert_eq!(agency.world.data(&["validate"], 0)["summary"]["valid"], 2);
+    // What a token has of its own cannot be read; what it is for, can.
+    for (key, account) in [("highlevel@acme", &agency.company), ("highlevel@acme/berlin", &berlin)] {
+        let shown = agency.world.data(&["show", key], 0)["key"].clone();
+        assert_eq!(shown["remote_id"], Value::Null, "{shown}");
+        assert!(shown["identity"].as_str().unwrap().contains(account.as_str()), "{shown}");
+    }
     let ran = agency.world.run(&["disable", "highlevel@acme"]).exits(2);
     assert!(ran.stderr.contains("keyctl rotate"), "a token is never switched off: {}", ran.stderr);
     agency.sandbox.control("PUT", &format!("/highlevel/tokens/{}", token.id), json!({"scopes": []}));

@@ -73,7 +73,7 @@ impl Desk {
 }
 
 fn credential(kind: Kind, secret: &Secret) -> Credential<'_> {
-    Credential { kind, secret, region: None, domain: None, login: None, remote_id: None }
+    Credential { kind, secret, region: None, domain: None, login: None, remote_id: None, account_id: None }
 }
 
 fn text(value: &Value, name: &str) -> String {
@@ -349,7 +349,7 @@ fn highlevels_tokens_are_judged_in_every_state() {
     assert_eq!((judgement.verdict(), judgement.facts.account_id), (Verdict::Valid, Some(company)));
     let judgement = desk.check(Kind::Location, &one);
     assert_eq!((judgement.verdict(), judgement.facts.account_id), (Verdict::Valid, Some(location)));
-    let elsewhere = Credential { remote_id: Some(&foreign), ..credential(Kind::Location, &one) };
+    let elsewhere = Credential { account_id: Some(&foreign), ..credential(Kind::Location, &one) };
     let judgement = desk.provider.check(&desk.net(), &elsewhere);
     assert_eq!(judgement.reasons(), [Reason::PermissionMissing]);
 

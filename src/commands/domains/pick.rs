@@ -51,6 +51,7 @@ impl Target {
                 domain: None,
                 login: None,
                 remote_id: None,
+                account_id: None,
             },
         }
     }

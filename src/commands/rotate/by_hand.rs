@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::overlap;
 use super::preflight::console_ask;
 use super::work::{Flow, Snapshot, Work};
 use crate::clock;
@@ -10,7 +11,7 @@ use crate::commands::guiding;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::Record;
-use crate::provider::{ConsoleTask, Guide};
+use crate::provider::{ConsoleTask, Guide, Stays};
 
 /// Stops until the grace period is over. Somebody who still uses the old key
 /// is a matter for people, not for time.
@@ -34,6 +35,9 @@ pub fn wait(work: &Work<'_>, snapshot: &Snapshot, until: Timestamp) -> Flow {
                 "`{key}`: both keys work until {}; then `keyctl rotate {key} --resume` retires the old one",
                 clock::rfc3339(until)
             ));
+            if let Some(end) = overlap::ends_by_itself(&snapshot.rotation, until) {
+                console.warning(overlap::ends_before(key, end));
+            }
             Flow::Stop(Exit::Done)
         }
     }
@@ -46,6 +50,11 @@ pub fn guide(snapshot: &Snapshot, record: &Record, task: ConsoleTask) -> Option<
     ask.remote_name = match task {
         ConsoleTask::Create => record.remote_name.as_deref(),
         _ => leaving.name.as_deref(),
+    };
+    ask.stays = match (task, snapshot.rotation.stage.is_undoing()) {
+        (ConsoleTask::Delete, true) => Some(Stays::Old),
+        (ConsoleTask::Delete, false) => Some(Stays::New),
+        _ => None,
     };
     ask.name = snapshot.rotation.new.name.as_deref().filter(|_| task == ConsoleTask::Create);
     snapshot.provider().console(task, &ask)
@@ -60,13 +69,12 @@ pub fn show(context: &Context, title: &str, guide: Option<&Guide>) {
 }
 
 /// Returns a key as a person finds it in a list: its last two characters, its
-/// id, its name.
+/// id. Its name, if it has one of its own, is told by the guide.
 pub fn described(side: &crate::rotation::Side) -> String {
     let parts = [
         side.last2.as_ref().map(|it| format!("ending in {it}")),
         side.login.clone(),
         side.remote_id.as_ref().map(|it| format!("id {it}")),
-        side.name.as_ref().map(|it| format!("named `{it}`")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }

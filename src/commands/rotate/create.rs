@@ -365,11 +365,7 @@ fn refer(
     let embedded =
         provider.embedded_id(secret).filter(|_| !matches!(record.kind, Kind::Private | Kind::Smtp));
     let now = work.context.now();
-    // Where a provider lists no keys, the id is the account's, and stays.
-    let told = match provider.keys() {
-        Some(_) => remote.map(|it| it.id.clone()),
-        None => snapshot.rotation.old.remote_id.clone(),
-    };
+    let told = remote.map(|it| it.id.clone());
     let side = Side {
         fingerprint: (!chosen).then(|| secret.fingerprint()),
         last2: (!chosen).then(|| secret.last2()),

@@ -7,6 +7,7 @@ mod create;
 mod deploy;
 mod due;
 mod group;
+mod overlap;
 mod owner;
 mod plan;
 mod preflight;

@@ -2,6 +2,7 @@
 //! would get stuck half-way does not begin.
 
 use super::Options;
+use super::overlap;
 use super::plan::{Maker, Plan};
 use crate::commands::delivering;
 use crate::commands::keeping::{not_in_rotation, recorded_store};
@@ -61,6 +62,11 @@ pub fn check(
             using = switcher(context, inventory, (first, record), secret.as_ref(), options, &mut old)?;
         }
     }
+    let grace_seconds = match options.compromised {
+        true => 0,
+        false => options.grace.map_or(GRACE_SECONDS, |it| it.seconds),
+    };
+    warnings.extend(overlap::warning(first, grace_seconds));
     let guide = provider.console(ConsoleTask::Create, &console_ask(record, &[]));
     Ok(Plan {
         keys: keys.to_vec(),
@@ -68,11 +74,7 @@ pub fn check(
         consumers: consumers(context, inventory, keys, &mut warnings)?,
         maker: if by_api { using.clone().map_or(Maker::Person, Maker::Api) } else { Maker::Person },
         using,
-        grace_seconds: if options.compromised {
-            0
-        } else {
-            options.grace.map_or(GRACE_SECONDS, |it| it.seconds)
-        },
+        grace_seconds,
         compromised: options.compromised,
         kill_now: options.kill_now,
         permissions: permissions(first, options)?,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::overlap;
 use super::plan::Plan;
 use super::preflight::console_ask;
 use super::work::Ended;
@@ -289,15 +290,7 @@ fn next_of(
                     detail: format!("the old key was used at {}: find who still has it", rfc3339(used)),
                     url: None,
                 },
-                None => Next {
-                    action: "wait",
-                    by: By::Time,
-                    detail: format!(
-                        "both keys work until {}; then `keyctl rotate {key} --resume`",
-                        rfc3339(until)
-                    ),
-                    url: None,
-                },
+                None => Next { action: "wait", by: By::Time, detail: waiting(rotation, until), url: None },
             },
             Step::Wait(Pause::People) => {
                 let waiting: Vec<&Place> = consumers.iter().filter(|it| !it.state.is_done()).collect();
@@ -316,6 +309,15 @@ fn next_of(
             }
         },
     )
+}
+
+fn waiting(rotation: &Rotation, until: jiff::Timestamp) -> String {
+    let key = &rotation.keys[0];
+    let plain = format!("both keys work until {}; then `keyctl rotate {key} --resume`", rfc3339(until));
+    match overlap::ends_by_itself(rotation, until) {
+        Some(end) => format!("{plain}; {}", overlap::ends_before(key, end)),
+        None => plain,
+    }
 }
 
 impl Report for Rotations {

@@ -143,6 +143,7 @@ fn from_platform(args: &Args, context: &Context) -> anyhow::Result<Vec<RemoteLoc
         domain: None,
         login: None,
         remote_id: record.remote_id.as_deref(),
+        account_id: record.account_id.as_deref(),
     };
     let company = inventory.place(&args.agency).and_then(|it| it.highlevel_id.clone());
     let company = company.or_else(|| record.account_id.clone());

@@ -50,7 +50,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
     let secret = &taken.secret;
     let check = |kind| {
-        let credential = Credential { kind, secret, region, domain, login, remote_id: None };
+        let credential =
+            Credential { kind, secret, region, domain, login, remote_id: None, account_id: None };
         (kind, provider.check(&net, &credential))
     };
     let likeliest = provider.id().kinds()[0];
@@ -62,7 +63,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             None => check(likeliest),
         },
     };
-    let credential = Credential { kind, secret, region, domain, login, remote_id: None };
+    let credential = Credential { kind, secret, region, domain, login, remote_id: None, account_id: None };
     let spelt: Vec<String> = args.require.iter().map(|it| permitted::spelling(provider.id(), it)).collect();
     let states = match judgement.accepted() {
         true => permitted::prove(&net, provider.id(), &credential, &judgement.facts, &spelt),

@@ -353,6 +353,7 @@ impl Probe<'_> {
             domain: self.record.domain.as_ref(),
             login: self.record.login.as_deref(),
             remote_id: self.record.remote_id.as_deref(),
+            account_id: self.record.account_id.as_deref(),
         }
     }
 

@@ -19,7 +19,15 @@ fn smtp_text() -> String {
 
 fn check(kind: Kind, secret: &str, login: Option<&str>, script: &Script) -> Judgement {
     let secret = Secret::new(secret.to_owned());
-    let credential = Credential { kind, secret: &secret, region: None, domain: None, login, remote_id: None };
+    let credential = Credential {
+        kind,
+        secret: &secret,
+        region: None,
+        domain: None,
+        login,
+        remote_id: None,
+        account_id: None,
+    };
     Brevo.check(&script.net(), &credential)
 }
 
@@ -207,7 +215,15 @@ fn pasted_texts_are_told_apart_offline() {
 }
 
 fn credential(secret: &Secret) -> Credential<'_> {
-    Credential { kind: Kind::Api, secret, region: None, domain: None, login: None, remote_id: None }
+    Credential {
+        kind: Kind::Api,
+        secret,
+        region: None,
+        domain: None,
+        login: None,
+        remote_id: None,
+        account_id: None,
+    }
 }
 
 fn message() -> Message {

@@ -3,7 +3,7 @@
 //! 48000981682, 48001209681). White labels have their own host name.
 
 use crate::key::Kind;
-use crate::provider::{ConsoleAsk, ConsoleTask, Guide};
+use crate::provider::{ConsoleAsk, ConsoleTask, Guide, Stays};
 
 const APP: &str = "https://app.gohighlevel.com";
 const WHITE_LABEL: &str = "On a white label such as Pilotly.io, the same page is on its own host name";
@@ -70,17 +70,31 @@ fn create(ask: &ConsoleAsk<'_>) -> Vec<String> {
 }
 
 fn delete(ask: &ConsoleAsk<'_>) -> Vec<String> {
-    let which = match ask.remote_name.or(ask.name) {
-        Some(name) => format!("Open the integration `{name}`"),
-        None => "Open the integration".to_owned(),
-    };
-    vec![
-        level(ask),
-        WHITE_LABEL.to_owned(),
-        which,
-        "While a rotation runs: \"Expire now\" ends the old token; otherwise delete the integration"
-            .to_owned(),
-    ]
+    let named = ask.remote_name.or(ask.name).map(|name| format!(" (`{name}`)")).unwrap_or_default();
+    let mut steps = vec![level(ask), WHITE_LABEL.to_owned()];
+    // Which way the new token was made only the person knows: on the one way
+    // both tokens are of one integration, and deleting it ends both.
+    match ask.stays {
+        Some(Stays::New) => steps.extend([
+            "If the new token came from \"Rotate and expire later\": open that integration and choose \"Expire now\", \
+             which ends the old token (after 7 days it has ended by itself). Do not delete the integration: \
+             the new token would end with it"
+                .to_owned(),
+            format!("If the new token has an integration of its own: delete the old one's integration{named}"),
+        ]),
+        Some(Stays::Old) => steps.extend([
+            "If the new token came from \"Rotate and expire later\": open that integration and cancel the rotation, \
+             which ends the new token. Neither let the old one expire nor delete the integration: \
+             the token in use would end"
+                .to_owned(),
+            format!("If the new token has an integration of its own{named}: delete that one, and no other"),
+        ]),
+        None => steps.extend([
+            format!("Open the integration{named}"),
+            "Delete it: every token of it ends, also one that was made by \"Rotate and expire later\"".to_owned(),
+        ]),
+    }
+    steps
 }
 
 /// Where a Mailgun key goes: the agency's settings, or a location's.

@@ -1,6 +1,6 @@
 //! HighLevel (and its white labels, such as Pilotly.io): private integration
 //! tokens of an agency or of one location. A token shows neither its level nor
-//! an id; the id recorded with it is that of its company or location.
+//! an id of its own; what is recorded of its account is the company or location.
 
 mod facets;
 mod guide;
@@ -12,6 +12,7 @@ use super::{
     Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Guide, Handout, HandoutAsk, Locations, Net,
     Provider, Recognition, Refusal, RemoteLocation, Unsorted,
 };
+use crate::clock::Span;
 use crate::http::Host;
 use crate::key::verdict::Facts;
 use crate::key::{Judgement, Kind, ProviderId, Reason, Region};
@@ -48,7 +49,7 @@ impl Provider for Highlevel {
         if credential.secret.is_empty() {
             return Judgement::because(Reason::SecretMissing, "the secret is empty");
         }
-        let found = match (credential.kind, credential.remote_id) {
+        let found = match (credential.kind, credential.account_id) {
             (Kind::Location, Some(id)) => one(net, credential, id),
             (_, company) => first(net, credential, company),
         };
@@ -70,6 +71,11 @@ impl Provider for Highlevel {
         (Some(&wire::HOST), None)
     }
 
+    /// "Rotate and expire later": seven days (help.gohighlevel.com 155000003054).
+    fn overlap_limit(&self) -> Option<Span> {
+        Some(Span::seconds(7 * 86_400))
+    }
+
     fn console(&self, task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
         guide::console(task, ask)
     }
@@ -89,6 +95,7 @@ fn detect(net: &Net<'_>, unsorted: &Unsorted<'_>) -> Detection {
         domain: None,
         login: None,
         remote_id: None,
+        account_id: None,
     };
     match facets::page(net, &credential, None, 0, 2) {
         Err(finding) => Detection::Unclear(finding.judgement()),
@@ -126,7 +133,7 @@ fn first(net: &Net<'_>, credential: &Credential<'_>, company: Option<&str>) -> R
     let found = facets::page(net, credential, company, 0, 1)?;
     let Some(first) = found.first().map(wire::WireLocation::remote) else {
         let id = company.filter(|_| credential.kind == Kind::Agency).map(str::to_owned);
-        return Ok(Facts { account_id: id.clone(), remote_id: id, ..Facts::default() });
+        return Ok(Facts { account_id: id, ..Facts::default() });
     };
     if credential.kind == Kind::Location {
         return Ok(location_facts(&first));
@@ -140,8 +147,7 @@ fn first(net: &Net<'_>, credential: &Credential<'_>, company: Option<&str>) -> R
     };
     Ok(Facts {
         identity: company.as_ref().map(|id| format!("agency {id}")),
-        account_id: company.clone(),
-        remote_id: company,
+        account_id: company,
         ..Facts::default()
     })
 }
@@ -151,7 +157,6 @@ fn location_facts(location: &RemoteLocation) -> Facts {
     Facts {
         identity: Some(format!("{name} ({})", location.id)),
         account_id: Some(location.id.clone()),
-        remote_id: Some(location.id.clone()),
         ..Facts::default()
     }
 }

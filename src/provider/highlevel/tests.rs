@@ -5,20 +5,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::{Body, FailureKind};
 use crate::key::{Domain, Secret, Verdict};
-use crate::provider::MailgunPush;
 use crate::provider::tests::{Script, failure, html, json};
+use crate::provider::{MailgunPush, Stays};
 
 fn token() -> String {
     ["p", "it-", "0a1b2c3d", "-0000-4000-8000-", "0a1b2c3d4e5f"].concat()
 }
 
-fn credential<'a>(kind: Kind, secret: &'a Secret, remote_id: Option<&'a str>) -> Credential<'a> {
-    Credential { kind, secret, region: None, domain: None, login: None, remote_id }
+fn credential<'a>(kind: Kind, secret: &'a Secret, account_id: Option<&'a str>) -> Credential<'a> {
+    Credential { kind, secret, region: None, domain: None, login: None, remote_id: None, account_id }
 }
 
-fn check(kind: Kind, remote_id: Option<&str>, script: &Script) -> Judgement {
+fn check(kind: Kind, account_id: Option<&str>, script: &Script) -> Judgement {
     let secret = Secret::new(token());
-    Highlevel.check(&script.net(), &credential(kind, &secret, remote_id))
+    Highlevel.check(&script.net(), &credential(kind, &secret, account_id))
 }
 
 const FOUND: &str = r#"{"locations":[{"id":"ve9EPM428h8vShlRW1KT","name":"Acme Berlin"}]}"#;
@@ -34,6 +34,7 @@ fn an_agency_token_tells_its_company() {
     let judgement = check(Kind::Agency, None, &script);
     assert_eq!(judgement.verdict(), Verdict::Valid);
     assert_eq!(judgement.facts.account_id.as_deref(), Some("5DP4iH6HLkQsiKESj6rh"));
+    assert_eq!(judgement.facts.remote_id, None, "a token has no id that could be found");
     let seen = &script.seen()[0];
     assert!(seen.headers.contains(&("version", "2021-07-28".to_owned())));
     assert_eq!(seen.auth, format!("bearer {}", token()));
@@ -222,6 +223,28 @@ fn a_page_for_pasting_names_the_level() {
     let create = Highlevel.console(ConsoleTask::Create, &ask).unwrap();
     assert_eq!(create.url, "https://app.gohighlevel.com/v2/location/L1/settings/private-integrations");
     assert_eq!(Highlevel.console(ConsoleTask::Disable, &ask), None);
+}
+
+#[test]
+fn the_way_to_end_one_token_never_ends_the_one_that_stays() {
+    let steps = |stays| {
+        let ask = ConsoleAsk {
+            kind: Some(Kind::Agency),
+            account_id: Some("C1"),
+            remote_name: Some("keyctl"),
+            stays,
+            ..ConsoleAsk::default()
+        };
+        Highlevel.console(ConsoleTask::Delete, &ask).unwrap().steps.join("\n")
+    };
+    let old = steps(Some(Stays::Old));
+    assert!(old.contains("cancel the rotation") && !old.contains("Expire now"), "{old}");
+    assert!(old.contains("an integration of its own (`keyctl`): delete that one, and no other"), "{old}");
+    let new = steps(Some(Stays::New));
+    assert!(new.contains("\"Expire now\", which ends the old token"), "{new}");
+    assert!(new.contains("Do not delete the integration") && !new.contains("cancel"), "{new}");
+    assert!(steps(None).contains("every token of it ends"));
+    assert!(!format!("{old}{new}").contains("C1"), "no token has the id of its company");
 }
 
 proptest! {

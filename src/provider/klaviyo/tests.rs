@@ -17,7 +17,15 @@ fn newer() -> String {
 }
 
 fn credential<'a>(secret: &'a Secret, remote_id: Option<&'a str>) -> Credential<'a> {
-    Credential { kind: Kind::Private, secret, region: None, domain: None, login: None, remote_id }
+    Credential {
+        kind: Kind::Private,
+        secret,
+        region: None,
+        domain: None,
+        login: None,
+        remote_id,
+        account_id: None,
+    }
 }
 
 /// Checks a key that may not read the list of keys.

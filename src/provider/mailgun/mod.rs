@@ -163,6 +163,7 @@ fn detect(net: &Net<'_>, unsorted: &Unsorted<'_>) -> Detection {
         domain: unsorted.domain,
         login: unsorted.login,
         remote_id: None,
+        account_id: None,
     };
     let as_account = Credential { domain: None, ..credential(Kind::Account) };
     let account = if shape::of(unsorted.secret) != shape::Shape::Other {

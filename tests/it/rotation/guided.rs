@@ -3,62 +3,9 @@
 use serde_json::{Value, json};
 
 use super::rig::{PAST_GRACE, Rig, manual};
-use crate::support::sandbox::{Sandbox, SandboxKey};
+use super::vendor::Vendor;
+use crate::support::sandbox::Sandbox;
 use crate::support::terminal::Terminal;
-
-/// A vendor's account in the sandbox, and how its keys are made and ended.
-struct Vendor {
-    rig: Rig,
-    keys: String,
-    one: &'static str,
-    made: Value,
-}
-
-impl Vendor {
-    fn brevo() -> Self {
-        Self::of(Sandbox::start(), "/brevo/accounts", "keys", "/brevo/keys", json!({"kind": "api"}))
-    }
-
-    fn klaviyo() -> Self {
-        let scopes = json!({"scopes": ["accounts:read", "credentials:read", "lists:read"], "name": "shop"});
-        Self::of(Sandbox::start(), "/klaviyo/accounts", "keys", "/klaviyo/keys", scopes)
-    }
-
-    fn highlevel() -> Self {
-        let level = json!({"level": "agency"});
-        Self::of(Sandbox::start(), "/highlevel/companies", "tokens", "/highlevel/tokens", level)
-    }
-
-    fn of(sandbox: Sandbox, accounts: &str, keys: &str, one: &'static str, made: Value) -> Self {
-        let account = sandbox.control("POST", accounts, json!({}))["id"].as_str().unwrap().to_owned();
-        let keys = format!("{accounts}/{account}/{keys}");
-        Self { rig: Rig::on(sandbox), keys, one, made }
-    }
-
-    fn make(&self) -> SandboxKey {
-        self.make_with(self.made.clone())
-    }
-
-    fn make_with(&self, body: Value) -> SandboxKey {
-        let made = self.rig.sandbox.control("POST", &self.keys, body);
-        let text = |name: &str| made[name].as_str().unwrap().to_owned();
-        SandboxKey { id: text("id"), secret: text("secret") }
-    }
-
-    fn change(&self, id: &str, body: Value) {
-        self.rig.sandbox.control("PUT", &format!("{}/{id}", self.one), body);
-    }
-
-    fn record(&mut self, key: &str, made: &SandboxKey, kind: &str) {
-        let secret = keyctl::key::Secret::new(made.secret.clone());
-        let fields = format!(
-            "kind = \"{kind}\"\nfingerprint = \"{}\"\nlast2 = \"{}\"",
-            secret.fingerprint(),
-            secret.last2()
-        );
-        self.rig.record_secret(key, &secret, &fields);
-    }
-}
 
 /// A person makes the new key, hands it over by stdin, and deletes the old one
 /// in the end.
@@ -113,6 +60,33 @@ fn a_klaviyo_key_is_made_and_deleted_by_a_person() {
 #[test]
 fn a_highlevel_token_is_made_and_deleted_by_a_person() {
     the_whole_way(&mut Vendor::highlevel(), "highlevel@acme", "agency", json!({"dead": true}));
+}
+
+#[test]
+fn no_step_of_a_highlevel_rotation_ends_the_token_that_stays() {
+    let mut vendor = Vendor::highlevel();
+    let old = vendor.make();
+    vendor.record("highlevel@acme", &old, "agency");
+    let planned = vendor.rig.rotate(&["highlevel@acme", "--plan", "--grace", "14d"], 0);
+    let warned = |it: &Value| it.as_str().unwrap().contains("ends after 7 days");
+    assert!(planned["warnings"].as_array().unwrap().iter().any(warned), "{planned}");
+    let new = vendor.make();
+    let arguments = ["-f", "json", "rotate", "highlevel@acme", "--yes", "--stdin", "--grace", "14d"];
+    let ran = vendor.rig.world.run_with(&arguments, &new.secret).exits(0);
+    let rotation = ran.data()["rotations"][0].clone();
+    assert!(rotation["next"]["detail"].as_str().unwrap().contains("ends by itself by"), "{rotation}");
+    assert_eq!((&rotation["old"]["remote_id"], &rotation["new"]["remote_id"]), (&Value::Null, &Value::Null));
+    let back = vendor.rig.run(&["rotate", "highlevel@acme", "--rollback"]).exits(6);
+    assert!(back.stderr.contains("cancel the rotation"), "{}", back.stderr);
+    assert!(!back.stderr.contains("Expire now"), "it would end the token in use: {}", back.stderr);
+    vendor.change(&new.id, json!({"dead": true}));
+    assert_eq!(vendor.rig.rotate(&["--resume"], 0)["stage"], "rolled-back");
+    // The other way round the new token is the one that stays.
+    let new = vendor.make();
+    let arguments = ["rotate", "highlevel@acme", "--yes", "--stdin", "--grace", "0s"];
+    let ran = vendor.rig.world.run_with(&arguments, &new.secret).exits(6);
+    assert!(ran.stderr.contains("\"Expire now\", which ends the old token"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("cancel the rotation"), "{}", ran.stderr);
 }
 
 #[test]
@@ -232,138 +206,6 @@ fn keys_are_switched_off_and_on_and_it_is_proven() {
     let rig = Rig::new();
     let ran = rig.run(&["disable", "mailgun@acme"]).exits(2);
     assert!(ran.stderr.contains("deleting is the only way"), "{}", ran.stderr);
-}
-
-/// A vendor whose keys a person makes and ends, for the crash tests.
-#[derive(Clone, Copy)]
-enum ByHand {
-    Brevo,
-    Klaviyo,
-}
-
-impl ByHand {
-    fn begin(self) -> (Vendor, SandboxKey, &'static str) {
-        let (mut vendor, key, kind) = match self {
-            Self::Brevo => (Vendor::brevo(), "brevo@acme", "api"),
-            Self::Klaviyo => (Vendor::klaviyo(), "klaviyo@acme", "private"),
-        };
-        let old = vendor.make();
-        vendor.record(key, &old, kind);
-        vendor.rig.append(&manual(key, "shop"));
-        if let Self::Klaviyo = self {
-            let scopes = ["accounts:read", "credentials:read", "credentials:write"];
-            let manager = vendor.make_with(json!({"scopes": scopes}));
-            vendor.record("klaviyo:admin@acme", &manager, "private");
-            // So many processes in a minute are nobody's usual day.
-            let settings = vendor.keys.replace("/keys", "/settings");
-            vendor.rig.sandbox.control("PUT", &settings, json!({"limits": false}));
-        }
-        (vendor, old, key)
-    }
-
-    fn dead(self) -> Value {
-        match self {
-            Self::Brevo => json!({"state": "deleted"}),
-            Self::Klaviyo => json!({"deleted": true}),
-        }
-    }
-}
-
-/// A person's part: gives the key when one is wanted, says where it was
-/// pasted, deletes the old one. Each is a process of its own, `crash` the point
-/// at which the n-th of them dies; returns whether one did.
-fn person_at_work(
-    by_hand: ByHand,
-    vendor: &mut Vendor,
-    keys: (&SandboxKey, &SandboxKey),
-    key: &str,
-    crash: (usize, usize),
-) -> bool {
-    let (old, new) = keys;
-    let mut died = false;
-    for run in 0..24 {
-        let status = vendor.rig.status();
-        let switched = vendor.rig.get(key, "current").as_deref() == Some(&new.secret);
-        let (arguments, input): (Vec<&str>, &str) = match status.first() {
-            None if switched => return died,
-            None => (vec!["rotate", key, "--yes", "--no-input"], ""),
-            Some(rotation) => match rotation["stage"].as_str().unwrap() {
-                "planned" | "creating" => (vec!["rotate", key, "--resume", "--stdin", "--yes"], &new.secret),
-                "deploying" => (vec!["rotate", key, "--ack", "shop", "--grace", "0s"], ""),
-                stage => {
-                    if stage == "retiring" || stage == "disabled" {
-                        vendor.change(&old.id, by_hand.dead());
-                    }
-                    (vec!["rotate", key, "--resume", "--yes"], "")
-                }
-            },
-        };
-        let mut command = vendor.rig.world.command(&arguments);
-        if run == crash.0 {
-            command.env("KEYCTL_DEBUG_CRASH_AT", crash.1.to_string());
-        }
-        let ran = crate::support::world::finish(command, input);
-        assert!(!ran.stdout.contains(&new.secret) && !ran.stderr.contains(&new.secret));
-        died |= ran.code == -1;
-        if ran.code == 0 && vendor.rig.status().first().is_some_and(|it| it["stage"] == "grace") {
-            vendor.rig.after(PAST_GRACE);
-        }
-        // Some stored key works at every moment.
-        let stored: Vec<String> =
-            ["current", "pending", "previous"].iter().filter_map(|slot| vendor.rig.get(key, slot)).collect();
-        assert!(
-            stored.contains(&old.secret) || stored.contains(&new.secret),
-            "{arguments:?}: {}",
-            ran.stderr
-        );
-        assert!(vendor.rig.world.inventory().contains("# kept: who may order keys is Jo"));
-    }
-    panic!("{crash:?}: does not end: {:#?}", vendor.rig.status());
-}
-
-/// So many kills are tried at the same time: most of it is waiting, since the
-/// program keeps to Klaviyo's limits.
-const AT_ONCE: usize = 12;
-
-/// Kills each process of a guided rotation at each of its points.
-fn guided_and_killed(by_hand: ByHand) {
-    let killed = move |run: usize, point: usize| {
-        let (mut vendor, old, key) = by_hand.begin();
-        let new = vendor.make();
-        let died = person_at_work(by_hand, &mut vendor, (&old, &new), key, (run, point));
-        assert_eq!(vendor.rig.get(key, "current").unwrap(), new.secret);
-        assert_eq!(vendor.rig.get(key, "previous"), None);
-        assert_eq!(vendor.rig.get(key, "pending"), None);
-        died
-    };
-    for run in 0.. {
-        let mut points = 0;
-        loop {
-            let died = std::thread::scope(|scope| {
-                let tries: Vec<_> =
-                    (points..points + AT_ONCE).map(|point| scope.spawn(move || killed(run, point))).collect();
-                tries.into_iter().map(|it| it.join().unwrap()).filter(|died| *died).count()
-            });
-            points += died;
-            if died < AT_ONCE {
-                break;
-            }
-        }
-        if points == 0 {
-            // There is no n-th process any more.
-            return assert!(run > 2, "only {run} processes");
-        }
-    }
-}
-
-#[test]
-fn a_guided_brevo_rotation_survives_a_kill_at_every_point() {
-    guided_and_killed(ByHand::Brevo);
-}
-
-#[test]
-fn a_guided_klaviyo_rotation_survives_a_kill_at_every_point() {
-    guided_and_killed(ByHand::Klaviyo);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn domain() -> Domain {
 }
 
 fn credential(kind: Kind, secret: &Secret) -> Credential<'_> {
-    Credential { kind, secret, region: None, domain: None, login: None, remote_id: None }
+    Credential { kind, secret, region: None, domain: None, login: None, remote_id: None, account_id: None }
 }
 
 /// An answer with the header by which Mailgun names the key it took.
