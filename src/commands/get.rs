@@ -2,6 +2,7 @@
 //! Opens one store at most and never the network.
 
 use super::handing::{self, Handed};
+use super::logins::{self, Sought};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -112,10 +113,10 @@ fn value(
         Field::Domain | Field::Region | Field::Login => None,
     };
     context.say_overrides(variable.into_iter());
-    found.ok_or_else(|| absent(handed, field).into())
+    found.ok_or_else(|| absent(inventory, handed, field).into())
 }
 
-fn absent(handed: &Handed<'_>, field: Field) -> Situation {
+fn absent(inventory: &Inventory, handed: &Handed<'_>, field: Field) -> Situation {
     let (key, kind) = (handed.key, handed.record.kind);
     let situation = Situation::missing("no-such-field", format!("`{key}` has no {field}"));
     match field {
@@ -123,7 +124,7 @@ fn absent(handed: &Handed<'_>, field: Field) -> Situation {
             "record it: `keyctl set {key} --domain`, or `keyctl scope set {} --domain`",
             key.scope
         )),
-        Field::Login => situation.hint(format!("record it: `keyctl set {key} --login`")),
+        Field::Login => situation.hint(logins::way_to_record(inventory, Sought::of(key, handed.record))),
         Field::Region => situation.hint(format!("{} has one region only", key.provider)),
         Field::ApiUrl | Field::SmtpHost | Field::SmtpPort => {
             situation.hint(format!("it is a key of kind {kind}"))

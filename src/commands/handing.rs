@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::logins::{self, Sought};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -246,6 +247,11 @@ impl Handed<'_> {
         overrides: &mut Vec<&'static str>,
     ) -> anyhow::Result<Vec<Variable>> {
         let secret = context.need_secret(inventory, self.key, self.record, Slot::Current)?;
+        if self.record.kind == Kind::Smtp && self.record.login.is_none() {
+            let sought = Sought::of(self.key, self.record);
+            context.console.warning(format!("`{}` goes without its login: none is recorded", self.key));
+            context.console.hint(logins::way_to_record(inventory, sought));
+        }
         let domain = self.domain(inventory);
         let credential = Credential::of(self.record, &secret);
         let ask = HandoutAsk { credential, domain: domain.as_ref() };

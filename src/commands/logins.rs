@@ -1,14 +1,30 @@
-//! The login of an SMTP key, told by another key of its account: Brevo's API
-//! key knows it. It supplies a login that is not recorded, and checks one that
-//! the relay refuses.
+//! The login of an SMTP key: the recorded one, else the one that another key of
+//! its account tells, as Brevo's API key does. That key is asked once a run. It
+//! also checks a login that the relay refuses.
 
 use crate::commands::described::Described;
 use crate::commands::managing::Keyed;
-use crate::commands::proving;
-use crate::context::Context;
+use crate::commands::remember::remember;
+use crate::context::{Context, Slot};
+use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{Cause, Judgement, KeyRef, KeyState, Kind, Reason, Record};
-use crate::provider;
+use crate::key::{Cause, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Secret};
+use crate::provider::{self, Credential, Net, Trouble};
+
+/// The key whose login is sought.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'a> {
+    pub key: &'a KeyRef,
+    pub kind: Kind,
+    /// The account it belongs to, where that is known.
+    pub account: Option<&'a str>,
+}
+
+impl<'a> Sought<'a> {
+    pub fn of(key: &'a KeyRef, record: &'a Record) -> Self {
+        Self { key, kind: record.kind, account: record.account_id.as_deref() }
+    }
+}
 
 /// What a key told about the login of its account.
 #[derive(Debug, Clone)]
@@ -27,103 +43,243 @@ impl Told {
         let (account_id, identity) = (facts.account_id.clone(), facts.identity.clone());
         Some(Self { by: by.clone(), login, account_id, identity })
     }
+
+    /// Returns whether it speaks of the account of `sought`: by the account's
+    /// id, else because the two keys are recorded side by side.
+    fn is_about(&self, sought: Sought<'_>) -> bool {
+        match (sought.account, &self.account_id) {
+            (Some(known), Some(told)) => known == told,
+            _ => self.by.scope == sought.key.scope,
+        }
+    }
 }
 
-/// Returns the key that can tell the login of `key`: the only one at the
-/// nearest level that has any, or among several that of the same account.
-pub fn teller<'a>(
-    inventory: &'a Inventory,
-    key: &KeyRef,
-    kind: Kind,
-    account: Option<&str>,
-) -> Option<(&'a KeyRef, &'a Record)> {
-    let wanted = provider::provider(key.provider).login_teller(kind)?;
-    for level in key.scope.levels() {
+/// Returns whether the login of such keys is their account's, and the same for
+/// all of them; elsewhere each key has its own.
+pub fn are_the_accounts(provider: ProviderId, kind: Kind) -> bool {
+    provider::provider(provider).login_teller(kind).is_some()
+}
+
+/// Returns the key that can tell the login: the only one at the nearest level
+/// that has any, or among several that of the same account. Never one that is
+/// known to be of another account.
+pub fn teller<'a>(inventory: &'a Inventory, sought: Sought<'_>) -> Option<(&'a KeyRef, &'a Record)> {
+    let wanted = provider::provider(sought.key.provider).login_teller(sought.kind)?;
+    let is_of = |record: &Record| sought.account.is_some() && record.account_id.as_deref() == sought.account;
+    for level in sought.key.scope.levels() {
         let able = |(other, record): &(&KeyRef, &Record)| {
-            other.provider == key.provider
+            other.provider == sought.key.provider
                 && record.kind == wanted
                 && record.state == KeyState::Active
                 && record.current.is_some()
+                && (sought.account.is_none() || record.account_id.is_none() || is_of(record))
         };
         let found: Vec<_> = inventory.keys.at(&level).filter(able).collect();
         match found.as_slice() {
             [] => {}
             [only] => return Some(*only),
-            several => {
-                let same =
-                    |it: &&(&KeyRef, &Record)| account.is_some() && it.1.account_id.as_deref() == account;
-                return several.iter().find(same).copied();
-            }
+            several => return several.iter().find(|it| is_of(it.1)).copied(),
         }
     }
     None
 }
 
-/// Asks the key that can tell; `None` when there is none, or it tells nothing.
-///
-/// # Errors
-/// When the network cannot be set up (a bad variable).
-pub fn ask(
-    context: &Context,
-    inventory: &Inventory,
-    key: &KeyRef,
-    kind: Kind,
-    account: Option<&str>,
-) -> anyhow::Result<Option<Told>> {
-    let Some((teller, _)) = teller(inventory, key, kind, account) else { return Ok(None) };
+/// Asks the key that can tell, once a run; `None` when there is none, or it
+/// tells nothing.
+pub fn ask(context: &Context, net: &Net<'_>, inventory: &Inventory, sought: Sought<'_>) -> Option<Told> {
+    let (teller, _) = teller(inventory, sought)?;
     let keyed = match Keyed::read(context, inventory, teller) {
         Ok(keyed) => keyed,
         Err(error) => {
             context.console.note(format!("note: `{teller}` could tell the login, but: {error}"));
-            return Ok(None);
+            return None;
         }
     };
-    context.console.detail(format!("asking `{teller}` for the login"));
-    let judgement = provider::provider(key.provider).check(&proving::net(context)?, &keyed.credential());
-    let told = Told::read(teller, &judgement);
-    if told.is_none() {
-        context.console.note(format!("note: `{teller}` could not tell the login: {}", judgement.detail));
+    let judgement = context.asked_once(&keyed.secret, || {
+        context.console.detail(format!("asking `{teller}` for the login"));
+        let judgement = provider::provider(teller.provider).check(net, &keyed.credential());
+        if Told::read(teller, &judgement).is_none() {
+            context.console.note(format!("note: `{teller}` could not tell the login: {}", judgement.detail));
+        }
+        judgement
+    });
+    Told::read(teller, &judgement)
+}
+
+/// Proves a key with its login. `tell` is asked where none is said, or where
+/// the one that is said is refused.
+pub fn prove(
+    net: &Net<'_>,
+    sought: Sought<'_>,
+    credential: &Credential<'_>,
+    tell: impl FnOnce() -> Option<Told>,
+) -> Judgement {
+    let provider = provider::provider(sought.key.provider);
+    if !are_the_accounts(sought.key.provider, sought.kind) {
+        return provider.check(net, credential);
     }
-    Ok(told)
+    if let Some(login) = credential.login {
+        let mut judgement = provider.check(net, credential);
+        if matters(&judgement)
+            && let Some(told) = tell()
+        {
+            compare(&mut judgement, sought.key, login, &told);
+        }
+        return judgement;
+    }
+    let told = tell();
+    let login = told.as_ref().map(|it| it.login.as_str());
+    let mut judgement = provider.check(net, &Credential { login, ..*credential });
+    let Some(told) = told else { return judgement };
+    if matters(&judgement) && !told.is_about(sought) {
+        suspect(&mut judgement);
+        judgement.detail = format!(
+            "{}; the login was told by `{}`, which may be of another account",
+            judgement.detail, told.by
+        );
+    } else {
+        compare(&mut judgement, sought.key, &told.login, &told);
+    }
+    judgement
+}
+
+/// Proves a recorded key with its login.
+///
+/// # Errors
+/// When the network cannot be set up (a bad variable).
+pub fn judge(
+    context: &Context,
+    inventory: &Inventory,
+    (key, record): (&KeyRef, &Record),
+    secret: &Secret,
+) -> anyhow::Result<Judgement> {
+    let net = context.net()?;
+    let sought = Sought::of(key, record);
+    Ok(prove(&net, sought, &Credential::of(record, secret), || ask(context, &net, inventory, sought)))
 }
 
 /// Fills in a login that was not said.
-///
-/// # Errors
-/// As [`ask`].
 pub fn supply(
     context: &Context,
+    net: &Net<'_>,
     inventory: &Inventory,
-    key: &KeyRef,
-    kind: Kind,
+    sought: Sought<'_>,
     described: &mut Described,
-) -> anyhow::Result<Option<Told>> {
+) -> Option<Told> {
     if described.login.is_some() {
-        return Ok(None);
+        return None;
     }
-    let told = ask(context, inventory, key, kind, None)?;
-    if let Some(told) = &told {
-        context.console.note(format!("`{}` tells the login of its account: {}", told.by, told.login));
-        described.login = Some(told.login.clone());
-    }
-    Ok(told)
+    let told = ask(context, net, inventory, sought)?;
+    context.console.note(format!("`{}` tells the login of its account: {}", told.by, told.login));
+    described.login = Some(told.login.clone());
+    Some(told)
 }
 
-/// Says which keys beside `key` lack the login that it tells.
-pub fn offer(context: &Context, inventory: &Inventory, key: &KeyRef, judgement: &Judgement) {
-    let Some(told) = Told::read(key, judgement) else { return };
+/// Records the login that a key just added tells with the keys beside it that
+/// lack one, where the relay accepts them with it; of others it says how.
+///
+/// # Errors
+/// When the inventory cannot be read or written.
+pub fn record_beside(
+    context: &Context,
+    net: &Net<'_>,
+    key: &KeyRef,
+    judgement: &Judgement,
+) -> anyhow::Result<()> {
+    let Some(told) = Told::read(key, judgement) else { return Ok(()) };
+    let inventory = context.inventory_file.load()?;
     let lacks = |(other, record): &(&KeyRef, &Record)| {
-        let teller = teller(inventory, other, record.kind, None).is_none_or(|(it, _)| it == key);
-        let near = key.scope.covers(&other.scope) && other.provider == key.provider;
-        near && record.login.is_none()
-            && provider::provider(key.provider).login_teller(record.kind).is_some()
-            && teller
+        record.login.is_none()
+            && inventory.rotation_of(other).is_none()
+            && teller(&inventory, Sought::of(other, record)).is_some_and(|(it, _)| it == key)
     };
-    for (other, _) in inventory.keys.iter().filter(lacks) {
-        context.console.hint(format!(
-            "the login of `{other}` is not recorded; this account's is: `keyctl set {other} --login {}`",
-            told.login
+    for (other, record) in inventory.keys.iter().filter(lacks) {
+        let tried = tried_with(context, net, &inventory, (other, record), &told);
+        match tried {
+            Some(judgement) if judgement.accepted() => write(context, (other, record), &told, &judgement)?,
+            Some(judgement) if judgement.reason() == Some(Reason::Unauthorized) => {
+                context.console.hint(format!(
+                    "the login of `{other}` is not recorded; the relay refuses its key with this account's, \
+                     `{}`: `keyctl validate {other}`",
+                    told.login
+                ));
+            }
+            _ => context.console.hint(format!(
+                "the login of `{other}` is not recorded; this account's is: `keyctl set {other} --login {}`",
+                told.login
+            )),
+        }
+    }
+    Ok(())
+}
+
+/// Tries a key with a login. `None`: it is not certain enough to be of the
+/// account, or not in use, or its secret cannot be read.
+fn tried_with(
+    context: &Context,
+    net: &Net<'_>,
+    inventory: &Inventory,
+    (key, record): (&KeyRef, &Record),
+    told: &Told,
+) -> Option<Judgement> {
+    let sought = Sought::of(key, record);
+    if !told.is_about(sought) || record.state != KeyState::Active {
+        return None;
+    }
+    let secret = context.secret(inventory, key, record, Slot::Current).ok().flatten()?;
+    let credential = Credential::of(record, &secret);
+    Some(context.asked_once(&secret, || prove(net, sought, &credential, || Some(told.clone()))))
+}
+
+/// Records a login that was proven, unless the record changed meanwhile.
+fn write(
+    context: &Context,
+    (key, seen): (&KeyRef, &Record),
+    told: &Told,
+    judgement: &Judgement,
+) -> anyhow::Result<()> {
+    let written = context.update(|inventory| {
+        let rotates = inventory.rotation_of(key).is_some();
+        let same = |it: &&mut Record| it.id == seen.id && it.current == seen.current && it.login.is_none();
+        let Some(record) = inventory.keys.get_mut(key).filter(same).filter(|_| !rotates) else {
+            return Ok(None);
+        };
+        record.login = Some(told.login.clone());
+        record.account_id = record.account_id.take().or_else(|| told.account_id.clone());
+        record.identity = record.identity.take().or_else(|| told.identity.clone());
+        Ok(Some(record.clone()))
+    })?;
+    if let Some(record) = written {
+        context.console.note(format!(
+            "the login of `{key}` is recorded, as `{}` tells it and the relay accepts it: {}",
+            told.by, told.login
         ));
+        remember(context, &[(key, &record, judgement)])?;
+    }
+    Ok(())
+}
+
+/// Returns the command that records the login.
+pub fn way_to_record(inventory: &Inventory, sought: Sought<'_>) -> String {
+    let key = sought.key;
+    match teller(inventory, sought) {
+        Some((teller, _)) => format!("record it, as `{teller}` tells it: `keyctl set {key} --login`"),
+        None => format!("record it: `keyctl set {key} --login LOGIN`"),
+    }
+}
+
+/// Returns the situation of a command that cannot do without the login.
+pub fn missing(inventory: &Inventory, sought: Sought<'_>, what: &str) -> Situation {
+    let key = sought.key;
+    match teller(inventory, sought) {
+        Some((teller, _)) => Situation::new(
+            Exit::Unknown,
+            "login-unknown",
+            format!("{what} the login of `{key}`; none is recorded, and `{teller}` did not tell it"),
+        )
+        .hint(format!("`keyctl validate {teller}`; or record it: `keyctl set {key} --login LOGIN`")),
+        None => Situation::usage(format!("{what} the login of `{key}`, and none is recorded"))
+            .hint(way_to_record(inventory, sought)),
     }
 }
 
@@ -148,14 +304,62 @@ pub fn compare(judgement: &mut Judgement, key: &KeyRef, login: &str, told: &Told
     if !matters(judgement) {
         return;
     }
-    judgement.causes.retain(|it| *it != Cause::WrongLogin);
     if same {
+        judgement.causes.retain(|it| *it != Cause::WrongLogin);
         judgement.detail = format!("{}; the login is right, as `{}` tells", judgement.detail, told.by);
         return;
     }
+    suspect(judgement);
+    judgement.detail = format!("{}; {}", judgement.detail, another(told));
+    judgement.hint = Some(correction(key, told));
+}
+
+fn another(told: &Told) -> String {
+    format!("`{}` tells another login: `{}`", told.by, told.login)
+}
+
+fn correction(key: &KeyRef, told: &Told) -> String {
+    format!("if it is the same account: `keyctl set {key} --login {}`", told.login)
+}
+
+/// Makes the login the likeliest cause of a refusal.
+fn suspect(judgement: &mut Judgement) {
+    judgement.causes.retain(|it| *it != Cause::WrongLogin);
     judgement.causes.insert(0, Cause::WrongLogin);
-    judgement.detail = format!("{}; `{}` tells another login: `{}`", judgement.detail, told.by, told.login);
-    judgement.hint = Some(format!("if it is the same account: `keyctl set {key} --login {}`", told.login));
+}
+
+/// Returns whether a refusal is the login's rather than the key's, so that it
+/// proves nothing of the key.
+pub fn is_suspect(provider: ProviderId, kind: Kind, judgement: &Judgement) -> bool {
+    are_the_accounts(provider, kind)
+        && judgement.reason() == Some(Reason::Unauthorized)
+        && judgement.causes.first() == Some(&Cause::WrongLogin)
+}
+
+/// Returns whether a refusal is the key's own, since its login is right.
+pub fn is_the_keys(provider: ProviderId, kind: Kind, judgement: &Judgement) -> bool {
+    are_the_accounts(provider, kind)
+        && judgement.reason() == Some(Reason::Unauthorized)
+        && !judgement.causes.contains(&Cause::WrongLogin)
+}
+
+/// Takes a refusal that [`is_suspect`] for no answer at all.
+pub fn doubt(provider: ProviderId, kind: Kind, judgement: &mut Judgement) {
+    if is_suspect(provider, kind, judgement) {
+        judgement.remove(Reason::Unauthorized);
+        judgement.add(Reason::PermissionNotCheckable);
+        judgement.detail = format!("{}; with a wrong login that proves nothing of the key", judgement.detail);
+    }
+}
+
+/// Says of a message that was refused with a login whether that is the account's.
+pub fn explain(key: &KeyRef, login: &str, told: &Told, trouble: &mut Trouble) {
+    if login.eq_ignore_ascii_case(&told.login) {
+        trouble.detail = format!("{}; the login is right, as `{}` tells", trouble.detail, told.by);
+    } else {
+        trouble.detail = format!("{}; {}", trouble.detail, another(told));
+        trouble.hint = Some(correction(key, told));
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::described::{self, Described};
 use super::keeping::not_in_rotation;
+use super::logins::{self, Sought};
 use super::selectable::{self, Checked};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
+use crate::inventory::Inventory;
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
 use crate::output::{Page, Report, Tone};
 
@@ -35,9 +37,9 @@ pub struct Args {
     /// The domain of the key; it must be one that can be chosen
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<Domain>,
-    /// The login of an SMTP key
-    #[arg(long, value_name = "LOGIN")]
-    login: Option<String>,
+    /// The login of an SMTP key; without a value, the one that the API key beside it tells
+    #[arg(long, value_name = "LOGIN", num_args = 0..=1)]
+    login: Option<Option<String>>,
     /// Mailgun's region: us, eu
     #[arg(long, value_name = "REGION")]
     region: Option<Region>,
@@ -61,8 +63,12 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let key = context.complete(&args.key)?;
     let record = inventory.record(&key)?;
-    let (described, clears_note) = described(&args, &key, record)?;
-    if touches_the_secret(&described) {
+    let login = match &args.login {
+        Some(None) => Some(told(context, inventory, (&key, record))?),
+        said => said.clone().flatten(),
+    };
+    let (described, clears_note) = described(&args, login, &key, record)?;
+    if touches_the_secret(&key, record, &described) {
         not_in_rotation(inventory, &key)?;
     }
     if let Some(domain) = &args.domain
@@ -92,13 +98,18 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Reads the options against the record: what they leave out is as recorded.
-fn described(args: &Args, key: &KeyRef, record: &Record) -> Result<(Described, bool), Situation> {
+fn described(
+    args: &Args,
+    login: Option<String>,
+    key: &KeyRef,
+    record: &Record,
+) -> Result<(Described, bool), Situation> {
     let clears_note = args.note.as_deref().is_some_and(|it| it.trim().is_empty());
     let said = args.expires.is_some()
         || args.created.is_some()
         || args.note.is_some()
         || args.domain.is_some()
-        || args.login.is_some()
+        || login.is_some()
         || args.region.is_some()
         || args.kind.is_some()
         || !args.permissions.is_empty();
@@ -110,7 +121,7 @@ fn described(args: &Args, key: &KeyRef, record: &Record) -> Result<(Described, b
         kind: args.kind,
         region: args.region,
         domain: args.domain.clone(),
-        login: args.login.clone(),
+        login,
         note: args.note.clone().filter(|_| !clears_note),
         created: args.created,
         expires: args.expires,
@@ -133,10 +144,27 @@ fn described(args: &Args, key: &KeyRef, record: &Record) -> Result<(Described, b
     Ok((described, clears_note))
 }
 
-fn touches_the_secret(described: &Described) -> bool {
+/// Returns the login that another key of the account tells.
+fn told(
+    context: &Context,
+    inventory: &Inventory,
+    (key, record): (&KeyRef, &Record),
+) -> anyhow::Result<String> {
+    let sought = Sought::of(key, record);
+    let Some(told) = logins::ask(context, &context.net()?, inventory, sought) else {
+        return Err(logins::missing(inventory, sought, "it takes another key of the account to tell").into());
+    };
+    context.console.note(format!("`{}` tells the login of its account: {}", told.by, told.login));
+    Ok(told.login)
+}
+
+/// A login that is the account's may be put right while a key rotates: the
+/// rotation may be waiting for just that.
+fn touches_the_secret(key: &KeyRef, record: &Record, described: &Described) -> bool {
+    let is_the_accounts = logins::are_the_accounts(key.provider, record.kind);
     described.kind.is_some()
         || described.domain.is_some()
-        || described.login.is_some()
+        || (described.login.is_some() && !is_the_accounts)
         || described.region.is_some()
 }
 

@@ -21,7 +21,7 @@ use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::inventory::file::InventoryFile;
 use crate::inventory::select::Selected;
-use crate::key::{KeyRef, KeyRefArg, Selector};
+use crate::key::{Fingerprint, Judgement, KeyRef, KeyRefArg, Secret, Selector};
 use crate::output::Console;
 use crate::provider::{self, Net};
 use crate::state::StateFolder;
@@ -49,6 +49,7 @@ pub struct Context {
     inventory: OnceCell<Inventory>,
     stores: RefCell<BTreeMap<&'static str, Arc<dyn Store>>>,
     network: OnceLock<Network>,
+    asked: RefCell<BTreeMap<Fingerprint, Judgement>>,
 }
 
 /// The folders of keyctl on this machine.
@@ -87,6 +88,7 @@ impl Context {
             inventory: OnceCell::new(),
             stores: RefCell::new(BTreeMap::new()),
             network: OnceLock::new(),
+            asked: RefCell::default(),
         })
     }
 
@@ -163,6 +165,18 @@ impl Context {
     /// As [`Self::complete`].
     pub fn all_selected(&self, selectors: &[Selector]) -> anyhow::Result<Vec<Selected>> {
         selectors.iter().map(|it| self.selected(it)).collect()
+    }
+
+    /// Returns what a key was found to be worth that is asked on behalf of
+    /// others; asks the first time only.
+    pub fn asked_once(&self, secret: &Secret, ask: impl FnOnce() -> Judgement) -> Judgement {
+        let fingerprint = secret.fingerprint();
+        let known = self.asked.borrow().get(&fingerprint).cloned();
+        known.unwrap_or_else(|| {
+            let judgement = ask();
+            self.asked.borrow_mut().insert(fingerprint, judgement.clone());
+            judgement
+        })
     }
 
     /// Returns the time a single operation may take.

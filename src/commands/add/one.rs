@@ -5,7 +5,7 @@
 use crate::commands::described::{Described, say_the_kind};
 use crate::commands::intake::Taken;
 use crate::commands::keeping::{Existing, Keeping};
-use crate::commands::logins;
+use crate::commands::logins::{self, Sought, Told};
 use crate::commands::proving::{self, Proof};
 use crate::commands::remember;
 use crate::context::Context;
@@ -73,14 +73,17 @@ pub fn add(
     let taken = take(context)?;
     let (kind, judgement) = recognise(context, key, described, &taken, manner)?;
     described.check_kind(key.provider, kind)?;
-    let told = logins::supply(context, inventory, key, kind, described)?;
+    let told = find_login(context, key, kind, (described, keeping.seen()), manner)?;
     let mut proof = Proof::of(key, kind, described, &taken.secret, judgement);
     if manner.validate {
         proof = proof.prove(context, inventory, keeping.seen())?;
     }
     if let (Some(judgement), Some(login)) = (&mut proof.judgement, &described.login) {
         let told = match told {
-            None if logins::matters(judgement) => logins::ask(context, inventory, key, kind, None)?,
+            None if logins::matters(judgement) => {
+                let sought = sought(key, kind, keeping.seen());
+                logins::ask(context, &proving::net(context)?, &context.inventory_file.load()?, sought)
+            }
             told => told,
         };
         told.iter().for_each(|it| logins::compare(judgement, key, login, it));
@@ -105,9 +108,37 @@ pub fn add(
     added.saved = true;
     if let Some(judgement) = &added.judgement {
         remember::remember(context, &[(&added.key, &added.record, judgement)])?;
-        logins::offer(context, inventory, &added.key, judgement);
+        logins::record_beside(context, &proving::net(context)?, &added.key, judgement)?;
     }
     Ok(added)
+}
+
+fn sought<'a>(key: &'a KeyRef, kind: Kind, seen: Option<&'a Record>) -> Sought<'a> {
+    Sought { key, kind, account: seen.and_then(|it| it.account_id.as_deref()) }
+}
+
+/// Lets another key tell a login that was not said. One that the same run has
+/// just added may, too.
+fn find_login(
+    context: &Context,
+    key: &KeyRef,
+    kind: Kind,
+    (described, seen): (&mut Described, Option<&Record>),
+    manner: Manner,
+) -> anyhow::Result<Option<Told>> {
+    if described.login.is_some() || !logins::are_the_accounts(key.provider, kind) {
+        return Ok(None);
+    }
+    let inventory = context.inventory_file.load()?;
+    let sought = sought(key, kind, seen);
+    if !manner.validate {
+        context.console.hint(format!(
+            "the login of `{key}` is not known: {}",
+            logins::way_to_record(&inventory, sought)
+        ));
+        return Ok(None);
+    }
+    Ok(logins::supply(context, &proving::net(context)?, &inventory, sought, described))
 }
 
 /// What is not said anew stays as it was recorded.

@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
     /// Another key of the account may tell that the login is right, or not.
     fn compare_login(&self, judgement: &mut Judgement, key: &KeyRef, record: &Record) {
         let Some(login) = &record.login else { return };
-        let teller = logins::teller(self.inventory, key, record.kind, record.account_id.as_deref());
+        let teller = logins::teller(self.inventory, logins::Sought::of(key, record));
         if let Some(told) = teller.and_then(|(by, _)| self.batch.told(by, self.answers)) {
             logins::compare(judgement, key, login, &told);
         }

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 use super::seen::{self, Domains};
 use super::{is_raised, place};
 use crate::clock::Span;
+use crate::commands::logins::{self, Sought};
+use crate::commands::permitted;
 use crate::commands::remember::Asked;
-use crate::commands::{logins, permitted};
 use crate::context::{Context, Slot};
 use crate::exit::Situation;
 use crate::inventory::Inventory;
@@ -173,10 +174,7 @@ impl<'a> Batch<'a> {
         if record.login.is_some() {
             return;
         }
-        let Some((by, held)) = logins::teller(inventory, key, record.kind, record.account_id.as_deref())
-        else {
-            return;
-        };
+        let Some((by, held)) = logins::teller(inventory, Sought::of(key, record)) else { return };
         if let Ok(Some(secret)) = context.secret(inventory, by, held, Slot::Current) {
             let teller = self.question(by, held, secret);
             self.probes[teller].said = Some(OnceLock::new());
@@ -191,9 +189,8 @@ impl<'a> Batch<'a> {
             let answer = if let Ask::Probe(n) = ask { answers.get(*n) } else { None };
             record.login.is_some() && answer.is_some_and(|it| logins::matters(&it.judgement))
         });
-        let tellers = refused.filter_map(|(key, record, _)| {
-            logins::teller(inventory, key, record.kind, record.account_id.as_deref())
-        });
+        let tellers =
+            refused.filter_map(|(key, record, _)| logins::teller(inventory, Sought::of(key, record)));
         let new = |by: &&KeyRef| !self.probes.iter().any(|it| it.key == *by);
         tellers.map(|(by, _)| by).filter(new).collect()
     }
@@ -324,11 +321,8 @@ impl Batch<'_> {
     fn check(&self, probe: &Probe<'_>, net: provider::Net<'_>) -> Answer {
         let start = Instant::now();
         let teller = probe.teller.and_then(|n| self.probes.get(n));
-        let told = teller.and_then(|it| logins::Told::read(it.key, &it.judgement(&net, None)));
-        let mut judgement = probe.judgement(&net, told.as_ref().map(|it| it.login.as_str()));
-        if let Some(told) = &told {
-            logins::compare(&mut judgement, probe.key, &told.login, told);
-        }
+        let tell = || teller.and_then(|it| logins::Told::read(it.key, &it.judgement(&net, || None)));
+        let mut judgement = probe.judgement(&net, tell);
         let permissions = if judgement.accepted() {
             let (provider, credential) = (probe.key.provider, probe.credential());
             permitted::prove(&net, provider, &credential, &judgement.facts, &probe.permissions)
@@ -369,13 +363,11 @@ impl Probe<'_> {
     }
 
     /// Returns what its provider says. It is asked once, whoever wants to know.
-    fn judgement(&self, net: &provider::Net<'_>, login: Option<&str>) -> Judgement {
+    fn judgement(&self, net: &provider::Net<'_>, tell: impl FnOnce() -> Option<logins::Told>) -> Judgement {
         let ask = || {
-            let credential = self.credential();
-            let credential = Credential { login: credential.login.or(login), ..credential };
             // A defect met by one key must not take the answers of the others along.
             let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                provider::provider(self.key.provider).check(net, &credential)
+                logins::prove(net, Sought::of(self.key, self.record), &self.credential(), tell)
             }));
             asked.unwrap_or_else(|_| {
                 let detail = "keyctl failed on the answer; nothing was proven";
