@@ -6,6 +6,7 @@ use super::overlap;
 use super::plan::{Maker, Plan};
 use crate::commands::delivering;
 use crate::commands::keeping::{not_in_rotation, recorded_store};
+use crate::commands::logins::{self, Sought};
 use crate::commands::managing::{self, Managed, Managing};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
@@ -13,7 +14,7 @@ use crate::inventory::Inventory;
 use crate::key::{
     ConsumerKind, Domain, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict,
 };
-use crate::provider::{self, ConsoleAsk, ConsoleTask, Credential, Family, KeyAdmin, RemoteKey};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, RemoteKey};
 use crate::rotation::{Delivery, Liveness, Progress, Side};
 
 /// The grace period when nothing else is said.
@@ -46,10 +47,11 @@ pub fn check(
         if by_api { Some(manager(context, inventory, first, record, using.as_ref())?) } else { None };
     let judgement = match (&managing, &secret) {
         (Some(found), Some(_)) if keys.contains(&found.keyed.key) => Some(found.judgement.clone()),
-        (_, Some(secret)) => Some(provider.check(&context.net()?, &Credential::of(record, secret))),
+        (_, Some(secret)) => Some(logins::judge(context, inventory, (first, record), secret)?),
         (_, None) => None,
     };
-    judged(first, judgement.as_ref(), &mut warnings)?;
+    has_login(inventory, (first, record), judgement.as_ref())?;
+    judged((first, record), judgement.as_ref(), &mut warnings)?;
     let mut old = side(first, record, secret.as_ref(), judgement.as_ref());
     let mut using = managing.as_ref().map(|it| it.keyed.key.clone());
     match &managing {
@@ -187,9 +189,32 @@ fn switcher(
     Ok(Some(found.key))
 }
 
+/// Where the login is the account's, it must be known: without it no new key
+/// could be tested.
+fn has_login(
+    inventory: &Inventory,
+    (key, record): (&KeyRef, &Record),
+    judgement: Option<&Judgement>,
+) -> Result<(), Situation> {
+    let sought = Sought::of(key, record);
+    let needs = record.login.is_none() && logins::are_the_accounts(key.provider, record.kind);
+    let untold = match judgement {
+        Some(judgement) => judgement.reason() == Some(Reason::PermissionNotCheckable),
+        None => logins::teller(inventory, sought).is_none(),
+    };
+    if needs && untold {
+        return Err(logins::missing(inventory, sought, "a new key can only be tested with"));
+    }
+    Ok(())
+}
+
 /// A key that is refused may be replaced all the same; that nothing could be
 /// proven of it may not be overlooked.
-fn judged(key: &KeyRef, judgement: Option<&Judgement>, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+fn judged(
+    (key, record): (&KeyRef, &Record),
+    judgement: Option<&Judgement>,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<()> {
     let Some(judgement) = judgement else {
         warnings
             .push("the old secret is not in the store; whether it still works cannot be tried".to_owned());
@@ -203,6 +228,8 @@ fn judged(key: &KeyRef, judgement: Option<&Judgement>, warnings: &mut Vec<String
         }
         Verdict::Rejected => {
             warnings.push(format!("the old key does not work now: {}", judgement.detail));
+            let suspect = logins::is_suspect(key.provider, record.kind, judgement);
+            warnings.extend(judgement.hint.clone().filter(|_| suspect));
             Ok(())
         }
         // What cannot be checked by anybody is no outage.
@@ -228,11 +255,12 @@ fn side(key: &KeyRef, record: &Record, secret: Option<&Secret>, judgement: Optio
     // another key would have that one deleted.
     let embedded = secret.and_then(|it| provider.embedded_id(it)).filter(|_| record.kind != Kind::Private);
     let told = facts.and_then(|it| it.remote_id.clone());
+    let is_login = record.kind == Kind::Smtp;
     Side {
         fingerprint: record.fingerprint.clone(),
         last2: record.last2.clone(),
         remote_id: embedded.or(told).or_else(|| record.remote_id.clone()),
-        login: record.login.clone(),
+        login: record.login.clone().or_else(|| facts.and_then(|it| it.login.clone()).filter(|_| is_login)),
         state: Some(if secret.is_some() { Liveness::Live } else { Liveness::Lost }),
         name: record.remote_name.clone(),
         role: record.role.clone().or_else(|| facts.and_then(|it| it.role.clone())),

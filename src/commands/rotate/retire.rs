@@ -3,8 +3,9 @@
 
 use super::by_hand::{self, described};
 use super::create::{delete, list, of_this_rotation};
-use super::work::{Flow, Snapshot, Work};
+use super::work::{Flow, Snapshot, Work, as_side};
 use crate::clock::{Span, rfc3339};
+use crate::commands::logins;
 use crate::commands::managing::{self, Keyed, Managed};
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
@@ -277,15 +278,23 @@ fn probed(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Resu
     let key = snapshot.key();
     let record = snapshot.record()?;
     let leaving = snapshot.rotation.leaving();
-    let mut as_it_was = record.clone();
-    as_it_was.login = leaving.login.clone().or(as_it_was.login);
-    as_it_was.remote_id.clone_from(&leaving.remote_id);
+    let as_it_was = as_side(key, record, leaving);
     let judgement = work.judge(key, &as_it_was, secret)?;
     if judgement.accepted() {
         return Ok(Death::Alive);
     }
     match judgement.reason() {
         Some(Reason::KeyNotFound | Reason::Disabled | Reason::Expired) => return Ok(Death::Dead),
+        Some(Reason::Unauthorized) if logins::is_suspect(key.provider, record.kind, &judgement) => {
+            return Ok(Death::Unknown(judgement.detail));
+        }
+        // The login is recorded, and told by a key that was accepted from here:
+        // that one is of the account, and testifies.
+        Some(Reason::Unauthorized)
+            if as_it_was.login.is_some() && logins::is_the_keys(key.provider, record.kind, &judgement) =>
+        {
+            return Ok(Death::Dead);
+        }
         Some(Reason::Unauthorized) => {}
         _ => return Ok(Death::Unknown(judgement.detail)),
     }

@@ -1,12 +1,12 @@
 //! The switch, and its way back: which version is current is one pointer, so
 //! each is one write of one file.
 
-use super::work::{Flow, Snapshot, Work};
+use super::work::{Flow, Snapshot, Work, as_side};
 use crate::commands::remember::remember;
 use crate::context::Slot;
 use crate::exit::Situation;
 use crate::inventory::Inventory;
-use crate::key::{KeyState, Record};
+use crate::key::{KeyRef, KeyState, Record};
 use crate::rotation::{Progress, Rotation, Side, Stage};
 
 /// Makes the new key current, for every record of the group.
@@ -27,7 +27,7 @@ pub fn switch(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             record.previous = record.current;
             record.current = record.pending.take();
             record.state = KeyState::Active;
-            describe(record, &rotation.new);
+            describe(key, record, &rotation.new);
         }
         rotation.switched_at = Some(now);
         rotation.stage = Stage::Switched;
@@ -65,7 +65,7 @@ pub fn swap_back(inventory: &mut Inventory, rotation: &mut Rotation) -> anyhow::
         };
         record.pending = record.current;
         record.current = record.previous.take();
-        describe(record, &rotation.old);
+        describe(key, record, &rotation.old);
     }
     for delivery in &mut rotation.consumers {
         delivery.state = Progress::Todo;
@@ -79,12 +79,12 @@ pub fn swap_back(inventory: &mut Inventory, rotation: &mut Rotation) -> anyhow::
 }
 
 /// Puts what belongs to one key, and only that, into its record.
-fn describe(record: &mut Record, side: &Side) {
+fn describe(key: &KeyRef, record: &mut Record, side: &Side) {
     record.fingerprint.clone_from(&side.fingerprint);
     record.last2.clone_from(&side.last2);
     record.remote_id.clone_from(&side.remote_id);
     record.remote_name.clone_from(&side.name);
-    record.login.clone_from(&side.login);
+    record.login = as_side(key, record, side).login;
     record.role = side.role.clone().or(record.role.take());
     record.created = side.created;
     record.expires = side.expires;

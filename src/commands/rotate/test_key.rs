@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::work::{Flow, Snapshot, Work};
-use crate::commands::permitted;
+use super::work::{Flow, Snapshot, Work, as_side};
+use crate::commands::{logins, permitted};
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::verdict::Facts;
@@ -33,13 +33,16 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         })?;
         return Ok(Flow::On);
     };
-    let record = as_new(snapshot.record()?, &snapshot.rotation);
+    let record = as_side(key, snapshot.record()?, &snapshot.rotation.new);
     let new = patiently(work, snapshot, &record, &secret)?;
     if !new.accepted() {
-        return Err(failed(snapshot, &new).into());
+        return Err(failed(snapshot, record.kind, &new).into());
     }
     let old = match work.secret(snapshot, Slot::Current)? {
-        Some(secret) => Some(work.judge(key, snapshot.record()?, &secret)?),
+        Some(secret) => {
+            let record = as_side(key, snapshot.record()?, &snapshot.rotation.old);
+            Some(work.judge(key, &record, &secret)?)
+        }
         None => None,
     };
     let old = old.filter(Judgement::accepted);
@@ -56,6 +59,9 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let facts = new.facts;
     work.save(Stage::Created, |_, rotation| {
         let side = &mut rotation.new;
+        if logins::are_the_accounts(key.provider, record.kind) {
+            side.login = facts.login.or(side.login.take());
+        }
         side.role = side.role.take().or(facts.role);
         side.remote_id = side.remote_id.take().or(facts.remote_id);
         side.expires =
@@ -64,14 +70,6 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         Ok(())
     })?;
     Ok(Flow::On)
-}
-
-/// Returns the record as it will be with the new key.
-pub fn as_new(record: &Record, rotation: &Rotation) -> Record {
-    let mut record = record.clone();
-    record.login = rotation.new.login.clone().or(record.login);
-    record.remote_id = rotation.new.remote_id.clone();
-    record
 }
 
 fn patiently(
@@ -101,7 +99,7 @@ fn patiently(
     }
 }
 
-fn failed(snapshot: &Snapshot, judgement: &Judgement) -> Situation {
+fn failed(snapshot: &Snapshot, kind: Kind, judgement: &Judgement) -> Situation {
     let key = snapshot.key();
     let reason = judgement.reason().map_or("unknown", Reason::as_str);
     if judgement.verdict() == Verdict::Unknown {
@@ -110,9 +108,22 @@ fn failed(snapshot: &Snapshot, judgement: &Judgement) -> Situation {
             reason,
             format!("whether the new key works could not be told: {}", judgement.detail),
         )
-        .hint(format!("the old key is still current; try again: `keyctl rotate {key} --resume`"));
+        .hint(match &judgement.hint {
+            Some(hint) if judgement.has(Reason::PermissionNotCheckable) => {
+                format!("the old key is still current; {hint}; then `keyctl rotate {key} --resume`")
+            }
+            _ => format!("the old key is still current; try again: `keyctl rotate {key} --resume`"),
+        });
     }
-    Situation::failed(reason, format!("the new key failed its test: {}", judgement.detail)).hint(format!(
+    let situation = Situation::failed(reason, format!("the new key failed its test: {}", judgement.detail));
+    if logins::is_suspect(key.provider, kind, judgement)
+        && let Some(hint) = &judgement.hint
+    {
+        return situation.hint(format!(
+            "the old key is still current; {hint}; then try again: `keyctl rotate {key} --resume`"
+        ));
+    }
+    situation.hint(format!(
         "the old key is still current; try again with `--resume`, or `keyctl rotate {key} --abort`"
     ))
 }

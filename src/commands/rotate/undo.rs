@@ -2,13 +2,13 @@
 
 use super::start::{chosen, finish};
 use super::swap::swap_back;
-use super::work::Work;
+use super::work::{Work, as_side};
 use super::{Options, report};
+use crate::commands::logins;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::key::{Reason, Verdict};
-use crate::provider::{self, Credential};
 use crate::rotation::{Liveness, Stage};
 
 /// Gives up before the switch: the unused key is deleted.
@@ -121,12 +121,10 @@ fn old_works(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Resul
     let Some(secret) = secret else {
         return Err(too_late(snapshot, "its secret is not in the store").into());
     };
-    let mut record = snapshot.record()?.clone();
-    record.login.clone_from(&snapshot.rotation.old.login);
-    record.remote_id.clone_from(&snapshot.rotation.old.remote_id);
-    let net = work.context.net()?;
-    let judgement =
-        provider::provider(snapshot.key().provider).check(&net, &Credential::of(&record, &secret));
+    let key = snapshot.key();
+    let record = as_side(key, snapshot.record()?, &snapshot.rotation.old);
+    let mut judgement = logins::judge(work.context, &snapshot.inventory, (key, &record), &secret)?;
+    logins::doubt(key.provider, record.kind, &mut judgement);
     match judgement.verdict() {
         Verdict::Valid | Verdict::Limited => Ok(()),
         Verdict::Rejected => Err(too_late(snapshot, &judgement.detail).into()),

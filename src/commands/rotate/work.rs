@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::{Options, by_hand, create, deploy, owner, preflight, retire, swap, test_key, used, walk};
+use crate::commands::logins;
 use crate::commands::managing::Keyed;
 use crate::context::{Context, Slot};
 use crate::exit::{self, Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
-use crate::provider::{self, Credential, KeyAdmin, Provider};
-use crate::rotation::{Means, Owner, Pause, Rotation, RotationId, Stage, Step, next};
+use crate::provider::{self, KeyAdmin, Provider};
+use crate::rotation::{Means, Owner, Pause, Rotation, RotationId, Side, Stage, Step, next};
 
 /// What a step says about going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,8 +278,8 @@ impl<'a> Work<'a> {
         if let Some(known) = self.judged.borrow().get(&secret.fingerprint()) {
             return Ok(known.clone());
         }
-        let net = self.context.net()?;
-        let judgement = provider::provider(key.provider).check(&net, &Credential::of(record, secret));
+        let inventory = self.context.inventory()?;
+        let judgement = logins::judge(self.context, inventory, (key, record), secret)?;
         self.judged.borrow_mut().insert(secret.fingerprint(), judgement.clone());
         Ok(judgement)
     }
@@ -308,6 +309,19 @@ impl<'a> Work<'a> {
         };
         using.map(|it| Keyed::read(self.context, &snapshot.inventory, &it)).transpose()
     }
+}
+
+/// Returns the record as it is of one side's key. A login that is the account's
+/// is the same for both, and what is recorded may have been put right meanwhile.
+pub fn as_side(key: &KeyRef, record: &Record, side: &Side) -> Record {
+    let mut record = record.clone();
+    let own = side.login.clone();
+    record.login = match logins::are_the_accounts(key.provider, record.kind) {
+        true => record.login.or(own),
+        false => own.or(record.login),
+    };
+    record.remote_id.clone_from(&side.remote_id);
+    record
 }
 
 fn gone(id: &RotationId) -> Situation {

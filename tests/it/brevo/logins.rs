@@ -23,6 +23,20 @@ impl Shop {
         (shop, smtp)
     }
 
+    #[track_caller]
+    fn rotate(&self, arguments: &[&str], code: i32) -> Value {
+        self.world.data(&[&["rotate"], arguments].concat(), code)["rotations"][0].clone()
+    }
+
+    /// Gives a new key to the rotation and returns what it says.
+    #[track_caller]
+    fn give(&self, arguments: &[&str], key: &SandboxKey, code: i32) -> (Value, String) {
+        let all = [&["-f", "json", "rotate", MAIL, "--stdin"], arguments].concat();
+        let ran = self.world.run_with(&all, &key.secret).exits(code);
+        assert!(!ran.stdout.contains(&key.secret) && !ran.stderr.contains(&key.secret));
+        (ran.data()["rotations"][0].clone(), ran.stderr)
+    }
+
     fn has_login(&self) {
         assert_eq!(self.show(MAIL)["login"], self.login.as_str());
     }
@@ -70,6 +84,102 @@ fn a_file_with_both_keys_names_the_login_in_either_order() {
         let _ = shop.world.run(&arguments).exits(if api_first { 0 } else { 4 });
         assert_eq!(shop.show("brevo:smtp@shop")["login"], shop.login.as_str(), "API key first: {api_first}");
     }
+}
+
+#[test]
+fn a_key_rotates_by_the_login_that_the_api_key_tells() {
+    let (mut shop, old) = Shop::unnamed();
+    let before = shop.world.inventory();
+    let planned = shop.rotate(&[MAIL, "--plan"], 0);
+    assert_eq!(planned["old"]["login"], shop.login.as_str(), "{planned}");
+    assert_eq!(shop.world.inventory(), before);
+    shop.rotate(&[MAIL, "--yes", "--no-input"], 6);
+    let new = shop.make("smtp");
+    shop.sandbox.clear_requests();
+    let (rotation, _) = shop.give(&["--resume"], &new, 0);
+    assert_eq!((&rotation["stage"], &rotation["new"]["login"]), (&json!("grace"), &json!(shop.login)));
+    assert_eq!((shop.asked("brevo"), shop.asked("brevo-smtp")), (0, 2), "each key once, the login is known");
+    shop.has_login();
+    shop.change(&old, json!({"state": "deleted"}));
+    shop.world.set("KEYCTL_DEBUG_CLOCK_OFFSET", &(25 * 3600).to_string());
+    let done = shop.rotate(&[MAIL, "--resume"], 0);
+    assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
+    shop.has_login();
+    assert_eq!(shop.validate(&[MAIL], 0)["verdict"], "valid");
+}
+
+#[test]
+fn a_dead_key_is_replaced_by_the_login_that_the_api_key_tells() {
+    let (shop, old) = Shop::unnamed();
+    shop.change(&old, json!({"state": "deleted"}));
+    let new = shop.make("smtp");
+    let (rotation, _) = shop.give(&["--yes", "--grace", "0s"], &new, 0);
+    assert_eq!((&rotation["stage"], &rotation["old"]["state"]), (&json!("done"), &json!("dead")));
+    assert_eq!(shop.asked("brevo"), 1, "the API key once a run");
+    shop.has_login();
+}
+
+#[test]
+fn a_rotation_taken_back_keeps_the_login() {
+    let (shop, _) = Shop::unnamed();
+    let new = shop.make("smtp");
+    let _ = shop.give(&["--yes"], &new, 0);
+    shop.change(&new, json!({"state": "deleted"}));
+    assert_eq!(shop.rotate(&[MAIL, "--rollback"], 0)["stage"], "rolled-back");
+    shop.has_login();
+    assert_eq!(shop.validate(&[MAIL], 0)["verdict"], "valid");
+}
+
+#[test]
+fn a_rotation_without_any_login_does_not_begin() {
+    let shop = Shop::new();
+    shop.add(&[MAIL], &shop.make("smtp"), 4);
+    let before = shop.world.inventory();
+    let ran = shop.world.run(&["rotate", MAIL, "--yes", "--no-input"]).exits(2);
+    assert!(ran.stderr.contains("`keyctl set brevo:mail@shop --login LOGIN`"), "{}", ran.stderr);
+    assert_eq!(shop.world.inventory(), before);
+    // One that could tell, and does not now, is a matter of time.
+    let (shop, _) = Shop::unnamed();
+    shop.settings(json!({"api_blocking": true}));
+    let ran = shop.world.run(&["rotate", MAIL, "--yes", "--no-input"]).exits(4);
+    assert!(ran.stderr.contains("`brevo:api@shop` could not tell the login"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_rotation_tells_a_wrong_login_from_a_wrong_key() {
+    let shop = Shop::new();
+    shop.add(&["brevo:api@shop"], &shop.make("api"), 0);
+    shop.add(&[MAIL, "--login", "owner@shop.example", "--force"], &shop.make("smtp"), 3);
+    let new = shop.make("smtp");
+    let (rotation, said) = shop.give(&["--yes"], &new, 1);
+    assert_eq!(rotation["stage"], "created", "{rotation}");
+    let fix = format!("if it is the same account: `keyctl set {MAIL} --login {}`", shop.login);
+    assert_eq!(said.matches(&fix).count(), 2, "in the plan and in the end: {said}");
+    assert!(said.contains(&format!("`brevo:api@shop` tells another login: `{}`", shop.login)), "{said}");
+    // An unused key that a wrong login refuses is not proven dead.
+    let ran = shop.world.run(&["set", MAIL, "--login"]).exits(0);
+    assert!(ran.stderr.contains("`brevo:api@shop` tells the login"), "{}", ran.stderr);
+    let rotation = shop.rotate(&[MAIL, "--resume"], 0);
+    assert_eq!((&rotation["stage"], &rotation["new"]["login"]), (&json!("grace"), &json!(shop.login)));
+    shop.has_login();
+
+    let (shop, _) = Shop::unnamed();
+    let dead = shop.make("smtp");
+    shop.change(&dead, json!({"state": "deleted"}));
+    let (rotation, said) = shop.give(&["--yes"], &dead, 1);
+    assert_eq!(rotation["stage"], "created", "{rotation}");
+    assert!(said.contains("the login is right, as `brevo:api@shop` tells"), "{said}");
+    assert!(!said.contains("another login"), "{said}");
+    assert_eq!(shop.rotate(&[MAIL, "--abort"], 0)["stage"], "aborted", "proven dead by the right login");
+}
+
+#[test]
+fn an_unused_key_that_a_wrong_login_refuses_is_not_given_up_as_dead() {
+    let shop = Shop::new();
+    shop.add(&["brevo:api@shop"], &shop.make("api"), 0);
+    shop.add(&[MAIL, "--login", "owner@shop.example", "--force"], &shop.make("smtp"), 3);
+    let _ = shop.give(&["--yes"], &shop.make("smtp"), 1);
+    assert_eq!(shop.rotate(&[MAIL, "--abort", "--no-input"], 6)["stage"], "aborting");
 }
 
 #[test]
