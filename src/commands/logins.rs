@@ -4,7 +4,7 @@
 
 use crate::commands::described::Described;
 use crate::commands::managing::Keyed;
-use crate::commands::remember::remember;
+use crate::commands::remember::{Asked, remember};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -227,6 +227,10 @@ fn tried_with(
         return None;
     }
     let secret = context.secret(inventory, key, record, Slot::Current).ok().flatten()?;
+    // What another secret than the recorded one proves is nothing of the record.
+    if Asked::of(context, inventory, key, record, &secret) == Asked::Another {
+        return None;
+    }
     let credential = Credential::of(record, &secret);
     Some(context.asked_once(&secret, || prove(net, sought, &credential, || Some(told.clone()))))
 }
@@ -348,7 +352,8 @@ pub fn doubt(provider: ProviderId, kind: Kind, judgement: &mut Judgement) {
     if is_suspect(provider, kind, judgement) {
         judgement.remove(Reason::Unauthorized);
         judgement.add(Reason::PermissionNotCheckable);
-        judgement.detail = format!("{}; with a wrong login that proves nothing of the key", judgement.detail);
+        judgement.detail =
+            format!("{}; the login may be wrong, so that proves nothing of the key", judgement.detail);
     }
 }
 

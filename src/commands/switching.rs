@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::guiding;
 use super::keeping::not_in_rotation;
+use super::logins;
 use super::managing::{self, Managed, Managing};
 use super::remember::{Asked, remember};
 use crate::context::{Context, Slot};
@@ -13,7 +14,7 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
 use crate::output::{Answer, Page, Report, Tone};
-use crate::provider::{self, ConsoleAsk, ConsoleTask, Credential, Family};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Family};
 
 /// Which way a key is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,8 +229,8 @@ fn tried(
 ) -> anyhow::Result<Option<(Judgement, Asked)>> {
     let secret = context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?;
     let Some(secret) = secret else { return Ok(None) };
-    let net = context.net()?;
-    let judgement = provider::provider(key.provider).check(&net, &Credential::of(record, &secret));
+    let mut judgement = logins::judge(context, inventory, (key, record), &secret)?;
+    logins::doubt(key.provider, record.kind, &mut judgement);
     Ok(Some((judgement, Asked::of(context, inventory, key, record, &secret))))
 }
 
@@ -257,6 +258,9 @@ fn told(
             context
                 .console
                 .warning(format!("that `{key}` is {}d could not be proven: {detail}", turn.word()));
+            if let Some(hint) = judgement.and_then(|it| it.hint.as_ref()) {
+                context.console.hint(hint);
+            }
             Exit::Unknown
         }
     }

@@ -175,7 +175,7 @@ fn the_life_of(kind: &str) {
 fn a_refusal_that_was_there_before_does_not_prove_a_key_dead() {
     let shop = Shop::new();
     let smtp = shop.make("smtp");
-    shop.add(&["brevo:mail@shop", "--login", "wrong@shop.example", "--force"], &smtp, 3);
+    shop.add(&["brevo:mail@shop", "--login", "9z8y7x001@smtp-brevo.com", "--force"], &smtp, 3);
     let ran = shop.world.run(&["remove", "brevo:mail@shop", "--revoke", "--done"]).exits(4);
     assert!(ran.stderr.contains("it never was accepted from here"), "{}", ran.stderr);
     let held = shop.world.run(&["get", "brevo:mail@shop"]).exits(0);

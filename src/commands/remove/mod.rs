@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::completions;
 use super::keeping::not_in_rotation;
+use super::logins;
 use super::managing::Keyed;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
 use crate::output::{Page, Report, Tone};
-use crate::provider::{self, Credential};
-use crate::state::{EVIDENCE, Evidence};
+use crate::state::{EVIDENCE, Evidence, VERDICTS, Verdicts};
 use crate::store::Item;
 
 /// Arguments of `remove`.
@@ -119,8 +119,9 @@ impl Subject<'_> {
     /// Asks the provider. A bare refusal may be a block of this address where
     /// the account is known to have an allowlist.
     fn judgement(&self, keyed: &Keyed) -> anyhow::Result<Judgement> {
-        let credential = Credential::of(self.record, &keyed.secret);
-        let mut judgement = provider::provider(self.key.provider).check(&self.context.net()?, &credential);
+        let whole = (self.key, self.record);
+        let mut judgement = logins::judge(self.context, self.inventory, whole, &keyed.secret)?;
+        logins::doubt(self.key.provider, self.record.kind, &mut judgement);
         let known: std::collections::BTreeMap<String, Evidence> = self.context.state.read(EVIDENCE);
         let allowlist = known.get(self.record.id.as_str()).and_then(|it| it.allowlist);
         if judgement.reason() == Some(Reason::Unauthorized) && allowlist == Some(true) {
@@ -128,6 +129,21 @@ impl Subject<'_> {
             judgement.add(Reason::IpBlocked);
         }
         Ok(judgement)
+    }
+
+    /// Returns whether the provider ever accepted the key, as far as this
+    /// machine knows.
+    fn worked(&self) -> bool {
+        let known: Verdicts = self.context.state.read(VERDICTS);
+        known.get(self.record.id.as_str()).is_some_and(|it| it.accepted_at.is_some())
+    }
+
+    /// Returns whether the login was told by another key and never proven: that
+    /// key may be of another account, and this one alive in its own.
+    fn login_is_a_guess(&self) -> bool {
+        let told =
+            logins::are_the_accounts(self.key.provider, self.record.kind) && self.record.login.is_none();
+        told && !self.worked()
     }
 
     /// Only what its provider refuses may go without another word.
@@ -148,6 +164,14 @@ impl Subject<'_> {
         };
         let judgement = self.judgement(&keyed)?;
         match judgement.verdict() {
+            Verdict::Rejected if self.login_is_a_guess() => {
+                let message = format!(
+                    "whether `{key}` still works cannot be told: it was never accepted with the login that another \
+                     key told ({})",
+                    judgement.detail
+                );
+                Err(Situation::new(Exit::Unknown, "login-unknown", message).hint(words).into())
+            }
             Verdict::Rejected => Ok(()),
             Verdict::Valid | Verdict::Limited => {
                 Err(Situation::refused("still-works", format!("`{key}` still works")).hint(words).into())

@@ -2,13 +2,12 @@
 //! is dead. Never by the key itself.
 
 use super::{How, Subject, same_secret};
-use crate::commands::guiding;
 use crate::commands::managing::{self, Managed};
+use crate::commands::{guiding, logins};
 use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, KeyRef, Kind, Reason, Verdict};
 use crate::output::Answer;
 use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, Trouble};
-use crate::state::{VERDICTS, Verdicts};
 
 /// Deletes the key at the provider and proves it.
 ///
@@ -156,16 +155,17 @@ fn by_person(subject: &Subject<'_>, done: bool) -> anyhow::Result<How> {
 
 /// The key itself must be refused; `though` says what speaks for that. A bare
 /// refusal of a key that was never accepted from here is no change, and proves
-/// nothing: its login may be wrong, or this address blocked.
+/// nothing: its login may be wrong, or this address blocked. Unless another key
+/// of the account was accepted from here and tells that the login is right.
 fn proven_dead(subject: &Subject<'_>, though: &str) -> anyhow::Result<()> {
     let key = subject.key;
     let Some(keyed) = subject.keyed()? else { return Ok(()) };
     let judgement: Judgement = subject.judgement(&keyed)?;
-    let known: Verdicts = subject.context.state.read(VERDICTS);
-    let worked = known.get(subject.record.id.as_str()).is_some_and(|it| it.accepted_at.is_some());
-    let bare = judgement.reason() == Some(Reason::Unauthorized);
+    let record = subject.record;
+    let right = record.login.is_some() && logins::is_the_keys(key.provider, record.kind, &judgement);
+    let bare = judgement.reason() == Some(Reason::Unauthorized) && !right;
     match judgement.verdict() {
-        Verdict::Rejected if bare && !worked => {
+        Verdict::Rejected if bare && !subject.worked() => {
             let message = format!(
                 "that `{key}` is dead is not proven: it is refused without a cause, and it never was accepted from here"
             );

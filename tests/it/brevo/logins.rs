@@ -183,6 +183,61 @@ fn an_unused_key_that_a_wrong_login_refuses_is_not_given_up_as_dead() {
 }
 
 #[test]
+fn a_key_is_switched_and_ended_by_the_login_that_the_api_key_tells() {
+    let (shop, smtp) = Shop::unnamed();
+    shop.change(&smtp, json!({"state": "deactivated"}));
+    let off = shop.world.data(&["disable", MAIL, "--done"], 0);
+    assert_eq!((&off["state"], &off["verdict"]), (&json!("disabled"), &json!("rejected")));
+    shop.change(&smtp, json!({"state": "active"}));
+    let on = shop.world.data(&["enable", MAIL, "--done"], 0);
+    assert_eq!((&on["state"], &on["verdict"]), (&json!("active"), &json!("valid")));
+    let works = shop.world.run(&["remove", MAIL, "--revoke", "--done"]).exits(3);
+    assert!(works.stderr.contains("still works"), "{}", works.stderr);
+    let _ = shop.world.run(&["remove", MAIL]).exits(9);
+    shop.change(&smtp, json!({"state": "deleted"}));
+    let gone = shop.world.data(&["remove", MAIL, "--revoke", "--done"], 0);
+    assert_eq!((&gone["removed"], &gone["how"]), (&json!(true), &json!("console")));
+}
+
+#[test]
+fn a_refusal_with_a_wrong_login_is_no_proof_of_death() {
+    let shop = Shop::new();
+    shop.add(&["brevo:api@shop"], &shop.make("api"), 0);
+    shop.add(&[MAIL, "--login", "9z8y7x001@smtp-brevo.com", "--force"], &shop.make("smtp"), 3);
+    for arguments in [
+        &["disable", MAIL, "--done"][..],
+        &["enable", MAIL, "--done"],
+        &["remove", MAIL],
+        &["remove", MAIL, "--revoke", "--done"],
+    ] {
+        let ran = shop.world.run(arguments).exits(4);
+        assert!(ran.stderr.contains("`brevo:api@shop` tells another login"), "{}", ran.stderr);
+    }
+    assert_eq!(shop.show(MAIL)["state"], "active");
+}
+
+#[test]
+fn a_login_that_was_only_told_lets_no_key_go() {
+    // Two accounts at one scope: the API key is of one, the SMTP key of the other.
+    let (shop, _) = Shop::unnamed();
+    let other = shop.sandbox.control("POST", "/brevo/accounts", json!({"company": "Other"}));
+    let path = format!("/brevo/accounts/{}/keys", other["id"].as_str().unwrap());
+    let made = shop.sandbox.control("POST", &path, json!({"kind": "smtp"}));
+    let secret = made["secret"].as_str().unwrap();
+    let add = ["add", "brevo:other@shop", "--kind", "smtp", "--no-validate", "--stdin"];
+    let _ = shop.world.run_with(&add, secret).exits(0);
+    let ran = shop.world.run(&["remove", "brevo:other@shop"]).exits(4);
+    assert!(ran.stderr.contains("never accepted"), "{}", ran.stderr);
+    // At a location below, the same is said of any refusal.
+    let add = ["add", "brevo:other@shop/berlin", "--kind", "smtp", "--no-validate", "--stdin"];
+    let _ = shop.world.run_with(&add, secret).exits(0);
+    let ran = shop.world.run(&["remove", "brevo:other@shop/berlin", "--revoke", "--done"]).exits(4);
+    assert!(ran.stderr.contains("may be of another account"), "{}", ran.stderr);
+    let result = shop.validate(&["brevo:other@shop/berlin"], 3);
+    assert_eq!(result["causes"][0], "wrong-login", "{result}");
+}
+
+#[test]
 fn a_key_that_is_handed_out_without_its_login_is_warned_of() {
     let (shop, smtp) = Shop::unnamed();
     let warned = |arguments: &[&str], code: i32| {
