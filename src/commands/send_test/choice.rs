@@ -95,10 +95,6 @@ pub fn facet(key: &KeyRef, record: &Record, wish: Wish) -> Result<&'static dyn T
         return Err(Situation::usage(format!("{} sends no templates as a test", key.provider))
             .hint("leave out `--template`"));
     }
-    if via == Via::Smtp && record.login.is_none() {
-        return Err(Situation::usage(format!("the relay needs the login of `{key}`, and none is recorded"))
-            .hint(format!("record it: `keyctl set {key} --login LOGIN`")));
-    }
     Ok(facet)
 }
 

@@ -8,6 +8,7 @@ mod follow;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::logins::{self, Sought};
 use super::managing::Keyed;
 use super::troubled;
 use crate::clock::Span;
@@ -169,11 +170,15 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let letter = letter(&args, inventory, scope, (key, record), facet)?;
     let delivery = if args.dry_run { Delivery::TestMode } else { Delivery::Real };
-    let keyed = Keyed::read(context, inventory, key)?;
-    let job = Job { context, inventory, scope, keyed, facet, via: Via::of(record.kind) };
+    let mut keyed = Keyed::read(context, inventory, key)?;
     let net = context.net()?;
+    if !args.dry_run {
+        login(context, &net, inventory, &mut keyed)?;
+    }
+    let job = Job { context, inventory, scope, keyed, facet, via: Via::of(record.kind) };
     announce(&job, &args, &letter, delivery);
-    let sent = sent(&job, &net, &args.to, &letter, delivery).map_err(|trouble| not_taken(&job, trouble))?;
+    let sent =
+        sent(&job, &net, &args.to, &letter, delivery).map_err(|trouble| not_taken(&job, &net, trouble))?;
     context.console.detail(&sent.detail);
     let (status, events) = match (delivery, args.wait) {
         (Delivery::TestMode, _) => (Status::AcceptedByTestMode, Vec::new()),
@@ -281,7 +286,34 @@ fn sent(
     }
 }
 
-fn not_taken(job: &Job<'_>, trouble: Trouble) -> Situation {
+/// Finds the login that the relay needs, where none is recorded.
+fn login(
+    context: &Context,
+    net: &Net<'_>,
+    inventory: &Inventory,
+    keyed: &mut Keyed,
+) -> Result<(), Situation> {
+    let sought = Sought::of(&keyed.key, &keyed.record);
+    if Via::of(keyed.record.kind) != Via::Smtp || keyed.record.login.is_some() {
+        return Ok(());
+    }
+    let told = logins::ask(context, net, inventory, sought);
+    let Some(told) = told else {
+        return Err(logins::missing(inventory, sought, "the relay needs"));
+    };
+    keyed.record.login = Some(told.login);
+    Ok(())
+}
+
+/// A refusal may be the login's: the key that knows it is asked.
+fn not_taken(job: &Job<'_>, net: &Net<'_>, mut trouble: Trouble) -> Situation {
+    let keyed = &job.keyed;
+    if let (Via::Smtp, Reason::Unauthorized, Some(login)) = (job.via, trouble.reason, &keyed.record.login)
+        && let Some(told) =
+            logins::ask(job.context, net, job.inventory, Sought::of(&keyed.key, &keyed.record))
+    {
+        logins::explain(&keyed.key, login, &told, &mut trouble);
+    }
     // What the way itself lacks (a test mode, a login) is known without asking.
     if trouble.reason == Reason::PermissionNotCheckable {
         let situation = Situation::usage(format!("nothing was sent: {}", trouble.detail));

@@ -238,6 +238,25 @@ fn a_login_that_was_only_told_lets_no_key_go() {
 }
 
 #[test]
+fn a_test_mail_goes_by_the_login_that_the_api_key_tells() {
+    let (shop, smtp) = Shop::unnamed();
+    let send = ["send-test", MAIL, "--to", "x@y.example", "--from", "a@shop.example"];
+    assert_eq!(shop.world.data(&send, 0)["via"], "smtp");
+    assert_eq!(shop.sandbox.messages().len(), 1);
+    shop.change(&smtp, json!({"state": "deleted"}));
+    let ran = shop.world.run(&send).exits(3);
+    assert!(ran.stderr.contains("the login is right, as `brevo:api@shop` tells"), "{}", ran.stderr);
+    let _ = shop.world.run(&["set", MAIL, "--login", "owner@shop.example"]).exits(0);
+    let ran = shop.world.run(&send).exits(3);
+    let fix = format!("`keyctl set {MAIL} --login {}`", shop.login);
+    assert!(ran.stderr.contains(&fix), "{}", ran.stderr);
+    let shop = Shop::new();
+    shop.add(&[MAIL], &shop.make("smtp"), 4);
+    let ran = shop.world.run(&send).exits(2);
+    assert!(ran.stderr.contains("`keyctl set brevo:mail@shop --login LOGIN`"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_key_that_is_handed_out_without_its_login_is_warned_of() {
     let (shop, smtp) = Shop::unnamed();
     let warned = |arguments: &[&str], code: i32| {
