@@ -120,8 +120,12 @@ pub fn expiry(text: &str) -> Result<Expiry, String> {
 /// Returns permissions in their one spelling, each once.
 ///
 /// # Errors
-/// Exit 2 for one that the provider does not have.
+/// Exit 2 for one that the provider does not have, and for nothing at all where
+/// something was said.
 pub fn permissions(provider: ProviderId, said: &[String]) -> Result<Vec<String>, Situation> {
+    if !said.is_empty() && said.iter().all(|it| it.trim().is_empty()) {
+        return Err(Situation::usage("`--permissions` is empty").hint("name some, or leave the option out"));
+    }
     let mut all = Vec::new();
     for name in said.iter().map(|it| it.trim()).filter(|it| !it.is_empty()) {
         let name = match provider::provider(provider).permissions() {

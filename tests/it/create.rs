@@ -265,3 +265,28 @@ fn a_person_is_told_the_way_through_the_console() {
     // A key of another kind is refused offline.
     let _ = scene.run_with(&["create", "klaviyo@acme", "--stdin"], &first).exits(2);
 }
+
+#[test]
+fn the_command_that_takes_the_key_asks_for_the_same_again() {
+    let scene = Scene::new();
+    for arguments in [
+        &["klaviyo:web@acme", "--permissions", "accounts:read,lists:write"][..],
+        &["klaviyo@acme", "--permissions", "read-only", "--name", "'the shop'\\''s'"],
+        &["highlevel@acme/berlin", "--kind", "location"],
+        &["brevo@acme", "--expires-in", "30d", "--note", "'two words'", "--consumer", "a", "--consumer", "b"],
+        &["mailgun@acme", "--kind", "account", "--region", "eu", "--role", "developer"],
+    ] {
+        let typed: Vec<String> =
+            arguments.iter().map(|it| it.trim_matches('\'').replace("'\\''", "'")).collect();
+        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let error = create(&scene, &typed, 6);
+        let hint = format!("then give it: `keyctl create {} --stdin`", arguments.join(" "));
+        assert_eq!(error["hint"], hint, "{error}");
+    }
+    for verb in [&["create", "klaviyo@acme", "--print-url"][..], &["add", "klaviyo@acme", "--stdin"]] {
+        for nothing in ["", " ,"] {
+            let ran = scene.world.run(&[verb, &["--permissions", nothing]].concat()).exits(2);
+            assert!(ran.stderr.contains("`--permissions` is empty"), "{}", ran.stderr);
+        }
+    }
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::add::one::{self, Added, Manner, Wanted};
 use super::add::{self, report::Line};
+use super::delivering::spelt;
 use super::described::{self, Described};
 use super::intake::{self, Source};
 use super::keeping::{Existing, must_be_free};
@@ -88,6 +89,8 @@ struct New<'a> {
     args: &'a Args,
     key: KeyRef,
     kind: Kind,
+    /// The key that `--like` names.
+    like: Option<KeyRef>,
     described: Described,
     role: Option<String>,
     /// As they are asked for in a console: also `read-only`, `full`.
@@ -126,8 +129,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 impl<'a> New<'a> {
     fn read(context: &Context, args: &'a Args, key: KeyRef) -> anyhow::Result<Self> {
         let inventory = context.inventory()?;
-        let like = match &args.like {
-            Some(typed) => Some(model(context, typed, &key)?),
+        let like_key = args.like.as_ref().map(|it| context.complete(it)).transpose()?;
+        let like = match &like_key {
+            Some(like) => Some(model(context, like, &key)?),
             None => None,
         };
         let usual = match (args.domain.is_some(), key.provider) {
@@ -142,7 +146,7 @@ impl<'a> New<'a> {
             .clone()
             .or_else(|| like.as_ref().and_then(|it| it.domain.clone()))
             .or_else(|| inventory.domain_at(&key.scope).map(|(it, _)| it).filter(|_| bound));
-        let mut permissions = args.permissions.clone();
+        let mut permissions = asked_for(&args.permissions)?;
         if let Some(like) = like.as_ref().filter(|_| permissions.is_empty()) {
             permissions.clone_from(&like.permissions);
         }
@@ -171,7 +175,7 @@ impl<'a> New<'a> {
             return Err(Situation::usage("an SMTP password does not expire; leave `--expires-in` out").into());
         }
         described::one_line("--name", args.name.as_deref())?;
-        Ok(Self { args, key, kind, described, role, permissions })
+        Ok(Self { args, key, kind, like: like_key, described, role, permissions })
     }
 
     /// Returns the way through the console.
@@ -189,17 +193,55 @@ impl<'a> New<'a> {
             .ok_or_else(|| Situation::usage(format!("{} has no console for that", self.key.provider)))
     }
 
+    /// Returns the command that takes in the key a person made: what was asked
+    /// for is asked for again, else it would not be compared with.
+    fn again(&self) -> String {
+        let Self { args, key, .. } = self;
+        fn said<T: ToString>(option: &str, value: Option<&T>) -> Vec<String> {
+            value.map(|it| vec![option.to_owned(), it.to_string()]).unwrap_or_default()
+        }
+        let permissions = (!args.permissions.is_empty()).then(|| args.permissions.join(","));
+        let consumers = args.consumer.iter().map(|it| said("--consumer", Some(it)));
+        let parts = [
+            said("--kind", args.kind.as_ref()),
+            said("--domain", args.domain.as_ref()),
+            said("--login", args.login.as_ref()),
+            said("--region", args.region.as_ref()),
+            said("--role", args.role.as_ref()),
+            said("--permissions", permissions.as_ref()),
+            said("--expires-in", args.expires_in.as_ref()),
+            said("--name", args.name.as_ref()),
+            said("--note", args.note.as_ref()),
+            consumers.collect::<Vec<_>>().concat(),
+            said("--like", self.like.as_ref()),
+        ];
+        let command = ["keyctl", "create", key.as_str()].map(str::to_owned);
+        spelt(&[&command[..], &parts.concat(), &["--stdin".to_owned()]].concat())
+    }
+
     /// Returns what the key is to be called at the provider.
     fn name(&self) -> String {
         self.args.name.clone().unwrap_or_else(|| format!("keyctl {}", self.key))
     }
 }
 
+/// Returns the permissions that were asked for, without blanks.
+///
+/// # Errors
+/// Exit 2 when the option was given with nothing in it.
+fn asked_for(said: &[String]) -> Result<Vec<String>, Situation> {
+    let names: Vec<String> = said.iter().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+    if names.is_empty() && !said.is_empty() {
+        return Err(Situation::usage("`--permissions` is empty")
+            .hint("name some, or `read-only`, or `full`; without the option you choose them in the console"));
+    }
+    Ok(names)
+}
+
 /// Returns the record that `--like` names, with what its provider says it may
 /// do where nothing is recorded.
-fn model(context: &Context, typed: &KeyRefArg, key: &KeyRef) -> anyhow::Result<Record> {
+fn model(context: &Context, like: &KeyRef, key: &KeyRef) -> anyhow::Result<Record> {
     let inventory = context.inventory()?;
-    let like = context.complete(typed)?;
     if like.provider != key.provider {
         return Err(Situation::usage(format!(
             "`{like}` is a key of {}, not of {}",
@@ -207,9 +249,9 @@ fn model(context: &Context, typed: &KeyRefArg, key: &KeyRef) -> anyhow::Result<R
         ))
         .into());
     }
-    let mut record = inventory.record(&like)?.clone();
+    let mut record = inventory.record(like)?.clone();
     if record.permissions.is_empty() && record.role.is_none() {
-        let keyed = managing::Keyed::read(context, inventory, &like)?;
+        let keyed = managing::Keyed::read(context, inventory, like)?;
         let judgement = provider::provider(like.provider).check(&context.net()?, &keyed.credential());
         record.permissions = judgement.facts.permissions.unwrap_or_default();
         record.role = judgement.facts.role;
@@ -299,7 +341,7 @@ fn by_person(context: &Context, new: &New<'_>) -> anyhow::Result<Added> {
         }
         if !context.console.can_ask_secret() {
             return Err(Situation::human(format!("a person makes the key in the console: {}", guide.url))
-                .hint(format!("then give it: `keyctl create {key} --stdin`"))
+                .hint(format!("then give it: `{}`", new.again()))
                 .into());
         }
         intake::take(context, &Source::Prompt(format!("Paste the new key for {key} (it is not shown)")))
