@@ -23,6 +23,8 @@ pub struct Described {
     pub consumers: Vec<String>,
     /// What was asked for when the key was made: it should have no more.
     pub no_more_than: Vec<String>,
+    /// What the key that it is to be like was seen to have: it should have no less.
+    pub no_less_than: Vec<String>,
 }
 
 impl Described {

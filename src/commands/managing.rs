@@ -6,7 +6,7 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::verdict::Facts;
 use crate::key::{Judgement, KeyRef, KeyState, Kind, Record, Scope, Secret};
-use crate::provider::{self, Credential, KeyAdmin, Right};
+use crate::provider::{self, Credential, Family, KeyAdmin, RemoteKey, Right};
 
 /// A recorded key with its secret: enough to use it.
 #[derive(Debug, Clone)]
@@ -122,6 +122,29 @@ pub fn find(
             .into())
         }
     }
+}
+
+/// A key to be found in the list that a managing key reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'a> {
+    pub record: &'a Record,
+    pub remote_id: Option<&'a str>,
+    pub secret: Option<&'a Secret>,
+}
+
+/// Returns a key as the list of a managing key shows it; `None` where that
+/// cannot be read or does not tell which one it is.
+///
+/// # Errors
+/// When the network cannot be set up.
+pub fn row(context: &Context, manager: &Keyed, sought: Sought<'_>) -> anyhow::Result<Option<RemoteKey>> {
+    let Some(admin) = provider::provider(manager.key.provider).keys() else { return Ok(None) };
+    let Sought { record, remote_id, secret } = sought;
+    let family = Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region };
+    let rows = admin.list(&context.net()?, &manager.credential(), &family).unwrap_or_default();
+    let by_id = remote_id.and_then(|id| rows.iter().find(|row| row.id == id));
+    let found = by_id.or_else(|| admin.own(&rows, secret?));
+    Ok(found.cloned())
 }
 
 /// Returns the records worth asking: the key itself first, then those at its

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     fn state(name: &str, granted: Option<bool>) -> PermissionState {
-        PermissionState { name: name.into(), granted, how: String::new() }
+        PermissionState { name: name.into(), granted, how: String::new(), trouble: None }
     }
 
     #[test]

@@ -3,7 +3,53 @@
 
 use crate::key::verdict::Facts;
 use crate::key::{Judgement, ProviderId, Reason};
-use crate::provider::{self, Credential, Net, PermissionState};
+use crate::provider::{self, Credential, Net, PermissionState, Trouble};
+
+/// What a key was found to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    pub names: Vec<String>,
+    /// And nothing else: a list told all of it.
+    pub whole: bool,
+}
+
+/// Finds out what a key that was accepted may do: by the provider's list of
+/// keys where it may read that, else by trying what can be tried harmlessly.
+///
+/// # Errors
+/// When it could not be asked now: part of the answer is none.
+pub fn held(
+    net: &Net<'_>,
+    provider: ProviderId,
+    credential: &Credential<'_>,
+    facts: &Facts,
+) -> Result<Held, Trouble> {
+    if let Some(names) = &facts.permissions {
+        return Ok(Held { names: names.clone(), whole: true });
+    }
+    let Some(facet) = provider::provider(provider).permissions() else { return Ok(Held::default()) };
+    let states = facet.check(net, credential, &[], false)?;
+    if let Some((reason, state)) = stuck(&states) {
+        return Err(Trouble::new(reason, format!("{}: {}", state.name, state.how)));
+    }
+    let whole = states.iter().all(|it| it.granted.is_some());
+    let granted = states.into_iter().filter(|it| it.granted == Some(true));
+    Ok(Held { names: granted.map(|it| it.name).collect(), whole })
+}
+
+/// Returns the first state that another try may tell: the network or a limit
+/// was in the way.
+pub fn stuck(states: &[PermissionState]) -> Option<(Reason, &PermissionState)> {
+    states.iter().find_map(|it| it.trouble.filter(|reason| passes(*reason)).map(|reason| (reason, it)))
+}
+
+/// Returns whether a trouble is one of the hour.
+pub fn passes(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Unreachable | Reason::Tls | Reason::RateLimited | Reason::ProviderError | Reason::IpBlocked
+    )
+}
 
 /// Returns a permission's one spelling at a provider; as typed where the
 /// provider has no such list or does not know it.
@@ -49,7 +95,7 @@ pub fn prove(
     if wanted.is_empty() {
         return Vec::new();
     }
-    let unknown = |name: &String, how: String| PermissionState { name: name.clone(), granted: None, how };
+    let unknown = |name: &String, how: String| PermissionState::unknown(name, how);
     let Some(facet) = provider::provider(provider).permissions() else {
         let how = format!("{provider} does not tell what a key may do");
         return wanted.iter().map(|it| unknown(it, how.clone())).collect();

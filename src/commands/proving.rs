@@ -80,6 +80,9 @@ impl<'a> Proof<'a> {
             let asked = &self.described.no_more_than;
             let excess = permitted::excess(&net(context)?, provider, &credential, &judgement.facts, asked);
             permitted::judge_excess(&mut judgement, &excess);
+            let held = &self.described.no_less_than;
+            let states = permitted::prove(&net(context)?, provider, &credential, &judgement.facts, held);
+            permitted::judge(&mut judgement, &[], held, &states);
         }
         accounts::judge(&mut judgement, inventory, self.key, seen, self.kind);
         judge_domains(&mut judgement, self.key, self.kind, inventory);

@@ -128,6 +128,7 @@ fn described(
         permissions: args.permissions.clone(),
         consumers: Vec::new(),
         no_more_than: Vec::new(),
+        no_less_than: Vec::new(),
     };
     // A kind may need what is recorded already.
     let mut whole = Described {

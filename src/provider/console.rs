@@ -24,6 +24,9 @@ pub struct ConsoleAsk<'a> {
     pub remote_name: Option<&'a str>,
     /// The key that has to go on working, where one of a rotation's two is to end.
     pub stays: Option<Stays>,
+    /// The key that a new one is to be like, where nobody can say all it may
+    /// do: cloned where the console can.
+    pub like: Option<Model<'a>>,
 }
 
 /// Which key of a rotation goes on working when the other one ends.
@@ -31,6 +34,15 @@ pub struct ConsoleAsk<'a> {
 pub enum Stays {
     Old,
     New,
+}
+
+/// A key that another is to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Model<'a> {
+    pub name: Option<&'a str>,
+    pub last2: Option<&'a str>,
+    /// What it was seen to have: not all of it.
+    pub held: &'a [String],
 }
 
 /// The exact way through a console: page, path in English and German labels, steps.

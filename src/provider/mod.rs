@@ -20,7 +20,7 @@ mod tests;
 mod trouble;
 
 pub use allowlist::{Allowlist, AllowlistEntry};
-pub use console::{ConsoleAsk, ConsoleTask, Guide, Stays};
+pub use console::{ConsoleAsk, ConsoleTask, Guide, Model, Stays};
 pub use credential::Credential;
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Identified, Unwrapped, identify, unwrap};
@@ -179,6 +179,12 @@ pub trait Provider: Sync {
 
     /// Returns the way through the vendor's console.
     fn console(&self, task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide>;
+
+    /// Returns whether its console clones keys, permissions and all: what one may
+    /// do is then found out before a person makes another like it.
+    fn clones(&self) -> bool {
+        false
+    }
 
     /// Returns whether a person may have chosen such a secret, so that its
     /// fingerprint must not be shown.

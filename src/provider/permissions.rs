@@ -2,6 +2,7 @@
 //! Mailgun's roles and the commands.
 
 use super::{Credential, Net, Trouble};
+use crate::key::Reason;
 use crate::key::verdict::Facts;
 
 /// Whether a key has one permission, and how that is known.
@@ -11,6 +12,27 @@ pub struct PermissionState {
     /// `None`: unknown.
     pub granted: Option<bool>,
     pub how: String,
+    /// Why it could not be asked now; `None` where it was, or where no call tells.
+    pub trouble: Option<Reason>,
+}
+
+impl PermissionState {
+    /// Returns what was told by a list or an answer.
+    pub fn told(name: impl Into<String>, granted: bool, how: impl Into<String>) -> Self {
+        Self { name: name.into(), granted: Some(granted), how: how.into(), trouble: None }
+    }
+
+    /// Returns what no call tells.
+    pub fn unknown(name: impl Into<String>, how: impl Into<String>) -> Self {
+        Self { name: name.into(), granted: None, how: how.into(), trouble: None }
+    }
+
+    /// Returns what could not be asked.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.trouble = Some(reason);
+        self
+    }
 }
 
 /// Tells what a key may do at its provider.
@@ -25,14 +47,28 @@ pub trait Permissions: Sync {
         probe_write: bool,
     ) -> Result<Vec<PermissionState>, Trouble>;
 
+    /// Returns the state of permissions that another key of the same account was
+    /// seen to use: a refusal then is not the plan's.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn compare(
+        &self,
+        net: &Net<'_>,
+        credential: &Credential<'_>,
+        held: &[String],
+    ) -> Result<Vec<PermissionState>, Trouble> {
+        self.check(net, credential, held, false)
+    }
+
     /// Returns the state of `wanted` as far as a check told it already, without
     /// another call; `None`: it told nothing of permissions.
     fn told(&self, facts: &Facts, wanted: &[String]) -> Option<Vec<PermissionState>> {
         let held = facts.permissions.as_ref()?;
         let state = |name: &String| {
             let name = self.normalise(name).unwrap_or_else(|_| name.clone());
-            let granted = Some(held.contains(&name));
-            PermissionState { name, granted, how: "the provider's list of keys".to_owned() }
+            let granted = held.contains(&name);
+            PermissionState::told(name, granted, "the provider's list of keys")
         };
         Some(wanted.iter().map(state).collect())
     }

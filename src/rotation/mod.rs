@@ -13,7 +13,7 @@ use jiff::Timestamp;
 pub use next::{Means, Pause, Step, next};
 
 use crate::key::kind::fixed_words;
-use crate::key::{ConsumerKind, Expiry, Fingerprint, KeyRef, RecordId};
+use crate::key::{ConsumerKind, Expiry, Fingerprint, KeyRef, Record, RecordId};
 
 /// The random id of a rotation, also written into the new key's description
 /// where the provider has one.
@@ -236,6 +236,10 @@ pub struct Rotation {
     pub kill_now: bool,
     /// Permissions the new key is asked to have (Klaviyo).
     pub permissions: Vec<String>,
+    /// What the old key was found to have, where nothing says what it should.
+    pub held: Vec<String>,
+    /// `held` is all of it: a list told so.
+    pub held_whole: bool,
     pub old: Side,
     pub new: Side,
     pub consumers: Vec<Delivery>,
@@ -244,7 +248,23 @@ pub struct Rotation {
     pub trouble: Option<String>,
 }
 
+/// Returns what a new key is asked to have: what was said, else what is on
+/// record, else all (`true`) that the old one was found to have. Empty: not known.
+pub fn wanted<'a>(
+    said: &'a [String],
+    record: &'a Record,
+    (held, whole): (&'a [String], bool),
+) -> &'a [String] {
+    let known = [said, &record.permissions].into_iter().find(|it| !it.is_empty());
+    known.unwrap_or(if whole { held } else { &[] })
+}
+
 impl Rotation {
+    /// Returns what the new key is asked to have, as [`wanted`].
+    pub fn wanted<'a>(&'a self, record: &'a Record) -> &'a [String] {
+        wanted(&self.permissions, record, (&self.held, self.held_whole))
+    }
+
     /// Returns whether every consumer has the new key.
     pub fn delivered(&self) -> bool {
         self.consumers.iter().all(|it| it.state.is_done())

@@ -114,6 +114,8 @@ mod tests {
             compromised: false,
             kill_now: false,
             permissions: Vec::new(),
+            held: Vec::new(),
+            held_whole: false,
             old: live.clone(),
             new: live,
             consumers: Vec::new(),

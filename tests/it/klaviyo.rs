@@ -167,3 +167,133 @@ fn a_new_key_that_may_do_more_than_asked_is_limited() {
     let data = shop.world.data(&["validate", "klaviyo:c@shop", "--strict"], 5);
     assert_eq!(data["results"][0]["reasons"], json!(["permission-excess"]), "{data}");
 }
+
+/// Where the console lists the keys.
+const LIST: &str = "https://www.klaviyo.com/settings/account/api-keys";
+
+#[test]
+fn a_rotation_asks_for_a_clone_and_compares_what_can_be_seen_where_no_list_tells() {
+    let shop = Shop::new();
+    let scopes = ["accounts:read", "lists:read", "lists:write", "webhooks:read"];
+    shop.add(&["klaviyo@shop"], &shop.make(&scopes), 0);
+    let (waits, said) = shop.rotate(&["klaviyo@shop", "--yes", "--no-input"], "", 6);
+    assert_eq!((&waits["stage"], &waits["next"]["url"]), (&json!("creating"), &json!(LIST)));
+    let told = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in ["a person clones", "Settings › API keys › Clone", "› Klonen", "keeps the name", "Rename it"]
+    {
+        assert!(told.contains(word), "{word}: {said}");
+    }
+    assert!(said.contains("?scopes=accounts:read,lists:read,webhooks:read"), "{said}");
+    // Given up before it was pasted: the key in use must not be taken for the clone.
+    let ran = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--no-input"]).exits(6);
+    assert!(ran.stderr.contains("Keep the key that ends in"), "{}", ran.stderr);
+    let _ = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--yes"]).exits(0);
+
+    let narrow = shop.make(&["accounts:read", "lists:write"]);
+    let ran = shop.world.run_with(&["rotate", "klaviyo@shop", "--yes", "--stdin"], &narrow.secret).exits(1);
+    assert!(ran.stderr.contains("it lacks the permissions lists:read, webhooks:read"), "{}", ran.stderr);
+    assert_ne!(shop.world.run(&["get", "klaviyo@shop"]).exits(0).stdout.trim(), narrow.secret);
+    shop.change(&narrow, json!({"deleted": true}));
+    let _ = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--yes"]).exits(0);
+
+    let clone = shop.make(&scopes);
+    let (waits, said) = shop.rotate(&["klaviyo@shop", "--yes", "--stdin"], &clone.secret, 0);
+    assert_eq!(waits["stage"], "grace");
+    assert_eq!(said.matches("not compared with the old key").count(), 1, "{said}");
+    assert!(said.contains("`keyctl permissions klaviyo@shop --probe-write`"), "{said}");
+    assert!(shop.sandbox.request_lines().iter().all(|it| it.starts_with("GET ")));
+    let shown = shop.world.data(&["show", "klaviyo@shop"], 0)["key"].clone();
+    assert_eq!(shown["permissions"], json!([]), "half of them is not what it should have: {shown}");
+}
+
+#[test]
+fn what_could_not_be_asked_now_proves_no_key_unfit() {
+    let shop = Shop::new();
+    let scopes = ["accounts:read", "lists:read", "profiles:read", "tags:read"];
+    shop.add(&["klaviyo@shop"], &shop.make(&scopes), 0);
+    let broken = json!({"host": "klaviyo", "path_prefix": "/api/tag-groups", "action": {"status": 500}});
+    shop.sandbox.fault(broken.clone());
+    let (_, said) = shop.rotate(&["klaviyo@shop", "--yes", "--no-input"], "", 6);
+    assert!(said.contains("could not be found out now"), "{said}");
+    // The old key is asked again, then the new one: neither tells.
+    let clone = shop.make(&scopes);
+    let resume = ["klaviyo@shop", "--resume"];
+    let (stays, said) = shop.rotate(&[&resume[..], &["--stdin"]].concat(), &clone.secret, 4);
+    assert_eq!(stays["stage"], "created", "{said}");
+    shop.sandbox.clear_faults();
+    shop.sandbox.fault(json!({"host": "klaviyo", "path_prefix": "/api/tag-groups", "after": 1,
+        "action": {"rate_limit": "retry-after", "seconds": 600}}));
+    let (stays, said) = shop.rotate(&resume, "", 4);
+    assert_eq!(stays["stage"], "created", "{said}");
+    assert!(said.contains("the old key is still current") && said.contains("tags:read"), "{said}");
+    shop.sandbox.clear_faults();
+    let (done, _) = shop.rotate(&resume, "", 0);
+    assert_eq!(done["stage"], "grace");
+}
+
+#[test]
+fn the_list_of_a_managing_key_tells_all_of_the_old_key_and_of_the_new_one() {
+    let shop = Shop::new();
+    shop.add(&["klaviyo@shop"], &shop.make(&["lists:read", "lists:write"]), 0);
+    shop.add(&["klaviyo:admin@shop"], &shop.make(&MANAGER), 0);
+    shop.sandbox.clear_requests();
+    let (waits, said) = shop.rotate(&["klaviyo@shop", "--yes", "--no-input"], "", 6);
+    let url = "https://www.klaviyo.com/create-private-api-key?scopes=lists:read,lists:write";
+    assert_eq!(waits["next"]["url"], url, "{said}");
+    assert!(!shop.sandbox.request_lines().iter().any(|it| it.contains("/api/lists")), "the list is enough");
+    let narrow = shop.make(&["lists:read"]);
+    let ran =
+        shop.world.run_with(&["rotate", "klaviyo@shop", "--resume", "--stdin"], &narrow.secret).exits(1);
+    assert!(ran.stderr.contains("it lacks the permissions lists:write"), "{}", ran.stderr);
+    shop.change(&narrow, json!({"deleted": true}));
+    let _ = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--yes"]).exits(0);
+    let same = shop.make(&["lists:read", "lists:write"]);
+    let (_, said) = shop.rotate(&["klaviyo@shop", "--yes", "--stdin"], &same.secret, 0);
+    assert!(!said.contains("not compared"), "{said}");
+}
+
+#[test]
+fn a_key_like_another_is_asked_for_by_a_link_or_cloned() {
+    let shop = Shop::new();
+    shop.add(&["klaviyo@shop", "--permissions", "tags:read,lists:write"], &shop.make(&["tags:read"]), 0);
+    shop.add(&["klaviyo:told@shop"], &shop.make(&["credentials:read", "lists:write"]), 0);
+    shop.add(&["klaviyo:seen@shop"], &shop.make(&["lists:read", "lists:write", "tags:read"]), 0);
+    let url = |like: &str, more: &[&str]| {
+        let all = [&["create", "klaviyo:new@shop", "--print-url", "--like", like], more].concat();
+        shop.world.run(&all).exits(0).stdout.trim().to_owned()
+    };
+    let prefilled = |scopes: &str| format!("https://www.klaviyo.com/create-private-api-key?scopes={scopes}");
+    assert_eq!(url("klaviyo@shop", &[]), prefilled("tags:read,lists:write"));
+    assert_eq!(url("klaviyo:told@shop", &[]), prefilled("credentials:read,lists:write"));
+    shop.sandbox.clear_requests();
+    assert_eq!(url("klaviyo:seen@shop", &["--permissions", "lists:read"]), prefilled("lists:read"));
+    assert!(shop.sandbox.requests().is_empty(), "what is said need not be found out");
+    assert_eq!(url("klaviyo:seen@shop", &[]), LIST);
+    let create = ["create", "klaviyo:new@shop", "--like", "klaviyo:seen@shop"];
+    let ran = shop.world.run(&[&create[..], &["--no-input"]].concat()).exits(6);
+    let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in [
+        "› Klonen",
+        "keeps the name",
+        "Rename it to `keyctl klaviyo:new@shop`",
+        "?scopes=lists:read,tags:read",
+    ] {
+        assert!(told.contains(word), "{word}: {}", ran.stderr);
+    }
+    assert!(
+        ran.stderr.contains("create klaviyo:new@shop --like klaviyo:seen@shop --stdin"),
+        "{}",
+        ran.stderr
+    );
+
+    let taken = |key: &str, scopes: &[&str]| {
+        let all = ["-f", "json", "create", key, "--like", "klaviyo:seen@shop", "--stdin"];
+        let ran = shop.world.run_with(&all, &shop.make(scopes).secret).exits(0);
+        (ran.data(), ran.stderr)
+    };
+    let (narrow, _) = taken("klaviyo:a@shop", &["lists:read", "lists:write"]);
+    assert_eq!((&narrow["verdict"], &narrow["reason"]), (&json!("limited"), &json!("permission-missing")));
+    let (clone, said) = taken("klaviyo:b@shop", &["lists:read", "lists:write", "tags:read"]);
+    assert_eq!((&clone["verdict"], &clone["permissions"]), (&json!("valid"), &json!([])), "{clone}");
+    assert!(said.contains("scopes for writing were not compared"), "{said}");
+}

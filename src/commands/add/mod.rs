@@ -107,6 +107,7 @@ impl Args {
             permissions: self.permissions.clone(),
             consumers: self.consumer.clone(),
             no_more_than: Vec::new(),
+            no_less_than: Vec::new(),
         }
     }
 }

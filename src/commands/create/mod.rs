@@ -3,6 +3,7 @@
 //! the exact way through the console.
 
 mod by_api;
+mod like;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use crate::exit::{self, Exit, Situation};
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
 use crate::output::{Page, Report, Tone};
 use crate::provider::{self, ConsoleAsk, ConsoleTask, Guide};
+use like::Like;
 
 /// Arguments of `create`.
 #[derive(Debug, clap::Args)]
@@ -90,7 +92,7 @@ struct New<'a> {
     key: KeyRef,
     kind: Kind,
     /// The key that `--like` names.
-    like: Option<KeyRef>,
+    like: Option<Like>,
     described: Described,
     role: Option<String>,
     /// As they are asked for in a console: also `read-only`, `full`.
@@ -129,26 +131,24 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 impl<'a> New<'a> {
     fn read(context: &Context, args: &'a Args, key: KeyRef) -> anyhow::Result<Self> {
         let inventory = context.inventory()?;
-        let like_key = args.like.as_ref().map(|it| context.complete(it)).transpose()?;
-        let like = match &like_key {
-            Some(like) => Some(model(context, like, &key)?),
-            None => None,
-        };
+        let mut permissions = asked_for(&args.permissions)?;
+        let like = args.like.as_ref().map(|it| like::read(context, it, &key, permissions.is_empty()));
+        let like = like.transpose()?;
+        let model = like.as_ref().map(|it| &it.record);
         let usual = match (args.domain.is_some(), key.provider) {
             (true, ProviderId::Mailgun) => Kind::Sending,
             (_, ProviderId::Highlevel) if key.scope.location.is_some() => Kind::Location,
             (_, provider) => provider.kinds()[0],
         };
-        let kind = args.kind.or(like.as_ref().map(|it| it.kind)).unwrap_or(usual);
+        let kind = args.kind.or(model.map(|it| it.kind)).unwrap_or(usual);
         let bound = matches!(kind, Kind::Sending | Kind::Smtp) && key.provider == ProviderId::Mailgun;
         let domain = args
             .domain
             .clone()
-            .or_else(|| like.as_ref().and_then(|it| it.domain.clone()))
+            .or_else(|| model.and_then(|it| it.domain.clone()))
             .or_else(|| inventory.domain_at(&key.scope).map(|(it, _)| it).filter(|_| bound));
-        let mut permissions = asked_for(&args.permissions)?;
-        if let Some(like) = like.as_ref().filter(|_| permissions.is_empty()) {
-            permissions.clone_from(&like.permissions);
+        if let Some(model) = model.filter(|_| permissions.is_empty()) {
+            permissions.clone_from(&model.permissions);
         }
         let named = |it: &String| it != "read-only" && it != "full";
         // Whole seconds: nobody knows it better.
@@ -156,7 +156,7 @@ impl<'a> New<'a> {
         let expires = args.expires_in.map(|span| Expiry::At(span.after(now)));
         let mut described = Described {
             kind: Some(kind),
-            region: args.region.or(like.as_ref().and_then(|it| it.region)),
+            region: args.region.or(model.and_then(|it| it.region)),
             domain: domain.filter(|_| bound || args.domain.is_some()),
             login: args.login.clone(),
             note: args.note.clone(),
@@ -165,17 +165,24 @@ impl<'a> New<'a> {
             permissions: permissions.iter().filter(|it| named(it)).cloned().collect(),
             consumers: args.consumer.clone(),
             no_more_than: permissions.clone(),
+            no_less_than: like.as_ref().map(|it| it.held.clone()).unwrap_or_default(),
         };
         if kind == Kind::Smtp && bound && described.login.is_none() {
             described.login = described.domain.as_ref().map(|domain| login(context, &key, domain));
         }
         described.check(key.provider)?;
-        let role = role(args, &key, kind, like.as_ref())?;
+        let role = role(args, &key, kind, model)?;
         if kind == Kind::Smtp && args.expires_in.is_some() {
             return Err(Situation::usage("an SMTP password does not expire; leave `--expires-in` out").into());
         }
         described::one_line("--name", args.name.as_deref())?;
-        Ok(Self { args, key, kind, like: like_key, described, role, permissions })
+        Ok(Self { args, key, kind, like, described, role, permissions })
+    }
+
+    /// Returns the key that a person clones, since not all that it may do is known.
+    fn cloned(&self) -> Option<&Like> {
+        let clones = provider::provider(self.key.provider).clones() && self.permissions.is_empty();
+        self.like.as_ref().filter(|_| clones)
     }
 
     /// Returns the way through the console.
@@ -186,6 +193,8 @@ impl<'a> New<'a> {
             name: Some(&name),
             domain: self.described.domain.as_ref(),
             permissions: &self.permissions,
+            account_id: self.like.as_ref().and_then(|it| it.record.account_id.as_deref()),
+            like: self.like.as_ref().map(Like::model),
             ..ConsoleAsk::default()
         };
         provider::provider(self.key.provider)
@@ -213,7 +222,7 @@ impl<'a> New<'a> {
             said("--name", args.name.as_ref()),
             said("--note", args.note.as_ref()),
             consumers.collect::<Vec<_>>().concat(),
-            said("--like", self.like.as_ref()),
+            said("--like", self.like.as_ref().map(|it| &it.key)),
         ];
         let command = ["keyctl", "create", key.as_str()].map(str::to_owned);
         spelt(&[&command[..], &parts.concat(), &["--stdin".to_owned()]].concat())
@@ -232,36 +241,11 @@ impl<'a> New<'a> {
 fn asked_for(said: &[String]) -> Result<Vec<String>, Situation> {
     let names: Vec<String> = said.iter().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
     if names.is_empty() && !said.is_empty() {
-        return Err(Situation::usage("`--permissions` is empty")
-            .hint("name some, or `read-only`, or `full`; without the option you choose them in the console"));
+        return Err(Situation::usage("`--permissions` is empty").hint(
+            "name some, or `read-only`, or `full`; without the option you choose them in the console",
+        ));
     }
     Ok(names)
-}
-
-/// Returns the record that `--like` names, with what its provider says it may
-/// do where nothing is recorded.
-fn model(context: &Context, like: &KeyRef, key: &KeyRef) -> anyhow::Result<Record> {
-    let inventory = context.inventory()?;
-    if like.provider != key.provider {
-        return Err(Situation::usage(format!(
-            "`{like}` is a key of {}, not of {}",
-            like.provider, key.provider
-        ))
-        .into());
-    }
-    let mut record = inventory.record(like)?.clone();
-    if record.permissions.is_empty() && record.role.is_none() {
-        let keyed = managing::Keyed::read(context, inventory, like)?;
-        let judgement = provider::provider(like.provider).check(&context.net()?, &keyed.credential());
-        record.permissions = judgement.facts.permissions.unwrap_or_default();
-        record.role = judgement.facts.role;
-        if record.permissions.is_empty() && record.role.is_none() {
-            context
-                .console
-                .warning(format!("what `{like}` may do could not be found out: {}", judgement.detail));
-        }
-    }
-    Ok(record)
 }
 
 /// The roles of Mailgun's keys (OpenAPI document, `POST /v1/keys`).
@@ -331,7 +315,7 @@ fn by_person(context: &Context, new: &New<'_>) -> anyhow::Result<Added> {
     let key = &new.key;
     let manner = Manner { validate: true, force: false, existing: Existing::Refuse };
     let wanted = Wanted { key: key.clone(), described: new.described.clone() };
-    one::add(context, wanted, manner, |context| {
+    let added = one::add(context, wanted, manner, |context| {
         if new.args.stdin {
             return intake::take(context, &Source::Stdin);
         }
@@ -345,7 +329,15 @@ fn by_person(context: &Context, new: &New<'_>) -> anyhow::Result<Added> {
                 .into());
         }
         intake::take(context, &Source::Prompt(format!("Paste the new key for {key} (it is not shown)")))
-    })
+    })?;
+    if let Some(like) = new.cloned().filter(|_| added.saved) {
+        context.console.note(format!(
+            "`{key}`: its scopes for writing were not compared with those of `{}`, no harmless call tells them; \
+             `keyctl permissions {key} --probe-write` tries what can be tried",
+            like.key
+        ));
+    }
+    Ok(added)
 }
 
 fn print(context: &Context, new: &New<'_>) -> anyhow::Result<Exit> {

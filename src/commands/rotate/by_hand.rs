@@ -45,19 +45,30 @@ pub fn wait(work: &Work<'_>, snapshot: &Snapshot, until: Timestamp) -> Flow {
 
 /// Returns the way through the console for a key of this rotation.
 pub fn guide(snapshot: &Snapshot, record: &Record, task: ConsoleTask) -> Option<Guide> {
-    let mut ask = console_ask(record, &snapshot.rotation.permissions);
-    let leaving = snapshot.rotation.leaving();
+    let rotation = &snapshot.rotation;
+    let mut ask = console_ask(record, rotation.wanted(record), &rotation.held);
+    let leaving = rotation.leaving();
+    if let (Some(like), Some(name)) = (&mut ask.like, &rotation.old.name) {
+        like.name = Some(name);
+    }
     ask.remote_name = match task {
         ConsoleTask::Create => record.remote_name.as_deref(),
         _ => leaving.name.as_deref(),
     };
-    ask.stays = match (task, snapshot.rotation.stage.is_undoing()) {
+    ask.stays = match (task, rotation.stage.is_undoing()) {
         (ConsoleTask::Delete, true) => Some(Stays::Old),
         (ConsoleTask::Delete, false) => Some(Stays::New),
         _ => None,
     };
-    ask.name = snapshot.rotation.new.name.as_deref().filter(|_| task == ConsoleTask::Create);
-    snapshot.provider().console(task, &ask)
+    ask.name = rotation.new.name.as_deref().filter(|_| task == ConsoleTask::Create);
+    let mut guide = snapshot.provider().console(task, &ask)?;
+    // A clone that was never pasted looks like the key that is in use.
+    if let (true, None, Some(used)) = (rotation.stage.is_undoing(), &leaving.last2, &rotation.old.last2)
+        && snapshot.clones()
+    {
+        guide.steps.insert(0, format!("Keep the key that ends in `{used}`: it is in use"));
+    }
+    Some(guide)
 }
 
 /// Writes a guide for a person to stderr; its title alone where there is none.

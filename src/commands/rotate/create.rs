@@ -40,11 +40,13 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 }
 
 /// Announces the intent: from now on a key may exist.
+/// A clone has no name of its own, by which the old key might be taken for it.
 fn announce(work: &Work<'_>, login: Option<String>) -> anyhow::Result<()> {
     let today = work.context.now();
+    let clones = work.snapshot()?.clones();
     work.save(Stage::Planned, |inventory, rotation| {
         let first = inventory.record(&rotation.keys[0])?;
-        let name = description(first, rotation, today);
+        let name = (!clones).then(|| description(first, rotation, today));
         for key in &rotation.keys {
             let store = work.context.store_name_of(inventory, inventory.record(key)?).to_owned();
             let store = own_store(inventory, &store);
@@ -57,8 +59,7 @@ fn announce(work: &Work<'_>, login: Option<String>) -> anyhow::Result<()> {
             // Where `--store` led, the record has to lead from now on.
             record.store = store;
         }
-        rotation.new =
-            Side { name: Some(name), login: login.or_else(|| rotation.old.login.clone()), ..Side::default() };
+        rotation.new = Side { name, login: login.or_else(|| rotation.old.login.clone()), ..Side::default() };
         rotation.stage = Stage::Creating;
         Ok(())
     })
@@ -372,7 +373,10 @@ fn refer(
         remote_id: told.filter(|it| !it.is_empty() && record.kind != Kind::Smtp).or(embedded),
         login: snapshot.rotation.new.login.clone().or_else(|| snapshot.rotation.old.login.clone()),
         state: Some(Liveness::Live),
-        name: remote.and_then(|it| it.name.clone()).or_else(|| snapshot.rotation.new.name.clone()),
+        name: remote
+            .and_then(|it| it.name.clone())
+            .or_else(|| snapshot.rotation.new.name.clone())
+            .or_else(|| snapshot.rotation.old.name.clone()),
         role: remote.and_then(|it| it.role.clone()),
         created: remote.and_then(|it| it.created).or(Some(now)),
         expires: remote.and_then(|it| it.expires).map_or(Expiry::Unknown, Expiry::At),

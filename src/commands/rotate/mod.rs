@@ -13,6 +13,7 @@ mod plan;
 mod preflight;
 mod report;
 mod retire;
+mod rights;
 mod start;
 mod swap;
 mod test_key;

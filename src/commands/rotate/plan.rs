@@ -1,6 +1,7 @@
 //! What a rotation would do: plain data, shown before anything is changed.
 
 use crate::clock::spoken;
+use crate::commands::permitted::Held;
 use crate::key::{ConsumerKind, KeyRef, Record};
 use crate::output::{Page, Tone};
 use crate::provider::Guide;
@@ -33,6 +34,10 @@ pub struct Plan {
     pub compromised: bool,
     pub kill_now: bool,
     pub permissions: Vec<String>,
+    /// What the old key was found to have, where nothing says what it should.
+    pub held: Held,
+    /// The person clones the old key: not all that it may do is known.
+    pub clones: bool,
     /// The way through the console, where a person makes the key.
     pub guide: Option<Guide>,
     pub warnings: Vec<String>,
@@ -51,6 +56,10 @@ impl Plan {
                 let role = self.old.role.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
                 format!("make a new {} key{role} by API, with `{key}`", self.record.kind)
             }
+            Maker::Person if self.clones => format!(
+                "a person clones the {} key in the console, since not all that it may do can be told, and pastes the clone here",
+                self.record.kind
+            ),
             Maker::Person => {
                 format!("a person makes a new {} key in the console, and pastes it here", self.record.kind)
             }

@@ -4,18 +4,20 @@
 use super::Options;
 use super::overlap;
 use super::plan::{Maker, Plan};
+use super::rights::{self, Seen};
 use crate::commands::delivering;
 use crate::commands::keeping::{not_in_rotation, recorded_store};
 use crate::commands::logins::{self, Sought};
 use crate::commands::managing::{self, Managed, Managing};
+use crate::commands::permitted::Held;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{
     ConsumerKind, Domain, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict,
 };
-use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, RemoteKey};
-use crate::rotation::{Delivery, Liveness, Progress, Side};
+use crate::provider::{self, ConsoleAsk, ConsoleTask, Family, KeyAdmin, Model, RemoteKey};
+use crate::rotation::{self, Delivery, Liveness, Progress, Side};
 
 /// The grace period when nothing else is said.
 const GRACE_SECONDS: i64 = 24 * 60 * 60;
@@ -54,6 +56,7 @@ pub fn check(
     judged((first, record), judgement.as_ref(), &mut warnings)?;
     let mut old = side(first, record, secret.as_ref(), judgement.as_ref());
     let mut using = managing.as_ref().map(|it| it.keyed.key.clone());
+    let mut held = Held::default();
     match &managing {
         Some(found) => {
             let admin = provider.keys();
@@ -61,15 +64,26 @@ pub fn check(
         }
         // The console makes the key; an API may still switch the old one off.
         None => {
-            using = switcher(context, inventory, (first, record), secret.as_ref(), options, &mut old)?;
+            let remote_id = old.remote_id.as_deref();
+            let sought = managing::Sought { record, remote_id, secret: secret.as_ref() };
+            let (key, row) = switcher(context, inventory, first, sought, options)?.unzip();
+            using = key;
+            let row = row.flatten();
+            row.iter().for_each(|row| adopt(&mut old, row));
+            let unknown = options.permissions.is_empty() && record.permissions.is_empty();
+            if provider.clones() && unknown {
+                let works = judgement.as_ref().filter(|it| it.accepted());
+                let seen = secret.as_ref().zip(works).map(|(secret, it)| Seen::new(record, secret, it));
+                held = rights::held(context, first, seen, row.as_ref(), &mut warnings)?;
+            }
         }
     }
-    let grace_seconds = match options.compromised {
-        true => 0,
-        false => options.grace.map_or(GRACE_SECONDS, |it| it.seconds),
-    };
+    let grace_seconds = grace(options);
     warnings.extend(overlap::warning(first, grace_seconds));
-    let guide = provider.console(ConsoleTask::Create, &console_ask(record, &[]));
+    let asked = permissions(first, options)?;
+    let wanted = rotation::wanted(&asked, record, (&held.names, held.whole));
+    let guide = provider.console(ConsoleTask::Create, &console_ask(record, wanted, &held.names));
+    let clones = !by_api && provider.clones() && wanted.is_empty();
     Ok(Plan {
         keys: keys.to_vec(),
         versions: keys.iter().map(|key| inventory.keys.get(key).and_then(|it| it.current)).collect(),
@@ -79,12 +93,18 @@ pub fn check(
         grace_seconds,
         compromised: options.compromised,
         kill_now: options.kill_now,
-        permissions: permissions(first, options)?,
+        permissions: asked,
+        held,
         guide,
+        clones,
         warnings,
         old,
         record: record.clone(),
     })
+}
+
+fn grace(options: &Options) -> i64 {
+    if options.compromised { 0 } else { options.grace.map_or(GRACE_SECONDS, |it| it.seconds) }
 }
 
 /// Fills in the domain that a login names, where only the login is recorded.
@@ -95,14 +115,18 @@ pub fn place(record: &mut Record) {
     }
 }
 
-/// Returns what a console's guide is asked about a record.
-pub fn console_ask<'a>(record: &'a Record, permissions: &'a [String]) -> ConsoleAsk<'a> {
+/// Returns what a console's guide is asked about a record: a key with the
+/// `wanted` permissions, or, where they are not known, one like that of the
+/// record, which was seen to have those `held`.
+pub fn console_ask<'a>(record: &'a Record, wanted: &'a [String], held: &'a [String]) -> ConsoleAsk<'a> {
+    let name = record.remote_name.as_deref();
     ConsoleAsk {
         kind: Some(record.kind),
         domain: record.domain.as_ref(),
-        permissions: if permissions.is_empty() { &record.permissions } else { permissions },
+        permissions: wanted,
         account_id: record.account_id.as_deref(),
-        remote_name: record.remote_name.as_deref(),
+        remote_name: name,
+        like: Some(Model { name, last2: record.last2.as_deref(), held }),
         ..ConsoleAsk::default()
     }
 }
@@ -161,32 +185,27 @@ fn manager(
     managing::find(context, inventory, Managed { key, kind: record.kind }, using)
 }
 
-/// Returns a key that can switch the old one off by API, and learns the old
-/// one's id from the list. Not having one is no obstacle: a person does it then.
+/// Returns a key that can switch the old one off by API, and the old one as the
+/// list shows it. Not having one is no obstacle: a person does it then.
 fn switcher(
     context: &Context,
     inventory: &Inventory,
-    (key, record): (&KeyRef, &Record),
-    secret: Option<&Secret>,
+    key: &KeyRef,
+    old: managing::Sought<'_>,
     options: &Options,
-    old: &mut Side,
-) -> anyhow::Result<Option<KeyRef>> {
-    let Some(admin) = provider::provider(key.provider).keys().filter(|it| it.switch().is_some()) else {
+) -> anyhow::Result<Option<(KeyRef, Option<RemoteKey>)>> {
+    if provider::provider(key.provider).keys().and_then(|it| it.switch()).is_none() {
         return Ok(None);
-    };
-    let named = options.using.as_ref().map(|it| context.complete(it)).transpose()?;
-    let found = match managing::find(context, inventory, Managed { key, kind: record.kind }, named.as_ref()) {
-        Ok(found) => found.keyed,
-        Err(error) if named.is_some() => return Err(error),
-        Err(_) => return Ok(None),
-    };
-    let rows = admin.list(&context.net()?, &found.credential(), &family(record, None)).unwrap_or_default();
-    let own = old.remote_id.as_ref().and_then(|id| rows.iter().find(|row| row.id == *id));
-    if let Some(row) = own.or_else(|| admin.own(&rows, secret?)) {
-        old.remote_id = Some(row.id.clone());
-        fill(old, row);
     }
-    Ok(Some(found.key))
+    let named = options.using.as_ref().map(|it| context.complete(it)).transpose()?;
+    let found =
+        match managing::find(context, inventory, Managed { key, kind: old.record.kind }, named.as_ref()) {
+            Ok(found) => found.keyed,
+            Err(error) if named.is_some() => return Err(error),
+            Err(_) => return Ok(None),
+        };
+    let row = managing::row(context, &found, old)?;
+    Ok(Some((found.key, row)))
 }
 
 /// Where the login is the account's, it must be known: without it no new key
@@ -307,6 +326,11 @@ fn listed(
     };
     fill(old, row);
     Ok(())
+}
+
+fn adopt(old: &mut Side, row: &RemoteKey) {
+    old.remote_id = Some(row.id.clone());
+    fill(old, row);
 }
 
 fn fill(old: &mut Side, row: &RemoteKey) {

@@ -246,11 +246,12 @@ fn next_of(
     let provider = provider::provider(key.provider);
     let replaces =
         provider.keys().is_some_and(|it| it.can_replace(record.kind, record.login.as_deref()).is_ok());
+    let wanted = rotation.wanted(record);
     let by_person = |task: ConsoleTask, action: &'static str, detail: &str| Next {
         action,
         by: By::Human,
         detail: detail.to_owned(),
-        url: provider.console(task, &console_ask(record, &rotation.permissions)).map(|it| it.url),
+        url: provider.console(task, &console_ask(record, wanted, &rotation.held)).map(|it| it.url),
     };
     let resume = |action: &'static str, detail: &str| Next {
         action,
@@ -265,6 +266,11 @@ fn next_of(
             context.now(),
             Means { switches_off: switches && rotation.old.remote_id.is_some() },
         ) {
+            Step::Create if !replaces && provider.clones() && wanted.is_empty() => by_person(
+                ConsoleTask::Create,
+                "create",
+                "clone the key in the console and give the clone with `--resume`",
+            ),
             Step::Create if rotation.using.is_none() || !replaces => by_person(
                 ConsoleTask::Create,
                 "create",

@@ -117,7 +117,7 @@ fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Resu
                     by_hand::show(context, &title, plan.guide.as_ref());
                 }
                 return Err(Situation::human("a person makes the new key in the console")
-                    .hint("then give it: `printf %s \"$NEW\" | keyctl rotate KEYREF --yes --stdin`")
+                    .hint("then give it to the same command with `--yes --stdin` added: `printf %s \"$NEW\" | keyctl rotate … --yes --stdin`")
                     .into());
             }
             Err(Situation::refused("not-confirmed", "a rotation needs a word of consent")
@@ -161,6 +161,8 @@ fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow:
             compromised: plan.compromised,
             kill_now,
             permissions: plan.permissions.clone(),
+            held: plan.held.names.clone(),
+            held_whole: plan.held.whole,
             old: plan.old.clone(),
             new: Side::default(),
             consumers: plan.consumers.clone(),

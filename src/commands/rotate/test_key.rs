@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::rights::{self, Seen};
 use super::work::{Flow, Snapshot, Work, as_side};
-use crate::commands::{logins, permitted};
+use crate::commands::logins;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
-use crate::key::verdict::Facts;
 use crate::key::{Judgement, Kind, Reason, Record, Secret, Verdict};
-use crate::provider::Credential;
 use crate::rotation::{Rotation, Stage};
 
 /// The first wait before a refused key is tried again; each is twice as long.
@@ -38,10 +37,11 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if !new.accepted() {
         return Err(failed(snapshot, record.kind, &new).into());
     }
-    let old = match work.secret(snapshot, Slot::Current)? {
+    let old_secret = work.secret(snapshot, Slot::Current)?;
+    let old = match &old_secret {
         Some(secret) => {
             let record = as_side(key, snapshot.record()?, &snapshot.rotation.old);
-            Some(work.judge(key, &record, &secret)?)
+            Some(work.judge(key, &record, secret)?)
         }
         None => None,
     };
@@ -52,7 +52,8 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if let Some(why) = other_account(snapshot.record()?, old.as_ref(), &new) {
         return Err(unfit(snapshot, &why).into());
     }
-    lacks_permissions(work, snapshot, (&record, &new.facts), &secret)?;
+    let seen = Seen::new(&record, &secret, &new);
+    rights::compare(work, snapshot, seen, old_secret.as_ref().zip(old.as_ref()))?;
     if old.is_none() {
         work.context.console.note(format!("`{key}`: the old key cannot be compared with, it does not work"));
     }
@@ -128,7 +129,8 @@ fn failed(snapshot: &Snapshot, kind: Kind, judgement: &Judgement) -> Situation {
     ))
 }
 
-fn unfit(snapshot: &Snapshot, why: &str) -> Situation {
+/// Says that the new key cannot take the old one's place.
+pub fn unfit(snapshot: &Snapshot, why: &str) -> Situation {
     Situation::failed("new-key-unfit", format!("the new key failed its test: {why}")).hint(format!(
         "the old key is still current; `keyctl rotate {} --abort`, then begin again",
         snapshot.key()
@@ -211,54 +213,10 @@ fn other_account(record: &Record, old: Option<&Judgement>, new: &Judgement) -> O
     apart.then(|| "it belongs to another account: no domain in common".to_owned())
 }
 
-/// Asks, where the provider tells, for each permission that is on record or wanted.
-fn lacks_permissions(
-    work: &Work<'_>,
-    snapshot: &Snapshot,
-    (record, facts): (&Record, &Facts),
-    secret: &Secret,
-) -> anyhow::Result<()> {
-    let wanted = if snapshot.rotation.permissions.is_empty() {
-        &record.permissions
-    } else {
-        &snapshot.rotation.permissions
-    };
-    let Some(facet) = snapshot.provider().permissions().filter(|_| !wanted.is_empty()) else { return Ok(()) };
-    let states = facet.check(&work.context.net()?, &Credential::of(record, secret), wanted, false);
-    let states = match states {
-        Ok(states) => states,
-        Err(trouble) => {
-            work.context.console.warning(format!(
-                "the permissions of the new key of `{}` could not be read: {}",
-                snapshot.key(),
-                trouble.detail
-            ));
-            return Ok(());
-        }
-    };
-    let missing: Vec<String> =
-        states.iter().filter(|it| it.granted == Some(false)).map(|it| it.name.clone()).collect();
-    if missing.is_empty() {
-        // More than was asked for is no reason to stop; that it is so must be said.
-        let (net, provider) = (work.context.net()?, snapshot.key().provider);
-        let credential = Credential::of(record, secret);
-        let excess = permitted::excess(&net, provider, &credential, facts, wanted);
-        if !excess.is_empty() {
-            work.context.console.warning(format!(
-                "permission-excess: the new key of `{}` may do more than was asked for: {}",
-                snapshot.key(),
-                excess.join(", ")
-            ));
-        }
-        return Ok(());
-    }
-    Err(unfit(snapshot, &format!("it lacks the permissions {}", missing.join(", "))).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::verdict::DomainFact;
+    use crate::key::verdict::{DomainFact, Facts};
     use crate::key::{Domain, RecordId};
 
     fn seen(account: Option<&str>, ids: &[&str], domains: &[&str]) -> Judgement {

@@ -65,6 +65,13 @@ impl Snapshot {
         provider::provider(self.key().provider)
     }
 
+    /// Returns whether a person is to clone the old key: its console can, and
+    /// nobody knows all that it may do.
+    pub fn clones(&self) -> bool {
+        let wanted = self.record().is_ok_and(|it| !self.rotation.wanted(it).is_empty());
+        self.provider().clones() && !wanted
+    }
+
     /// Returns the facet that makes and deletes such keys, where it does.
     pub fn admin(&self) -> Option<&'static dyn KeyAdmin> {
         let record = self.record().ok()?;

@@ -65,6 +65,8 @@
 //! compromised = true
 //! kill_now = true
 //! permissions = ["campaigns:read"]
+//! held = ["campaigns:read"]         # what the old key was found to have
+//! held_whole = true                 # and nothing else
 //! trouble = "…"
 //! # One line each and a blank one between: changes of adjacent lines conflict in git.
 //! consumers = [

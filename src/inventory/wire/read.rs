@@ -262,6 +262,8 @@ fn rotation(id: RotationId, section: &Section<'_>) -> Result<Rotation, Fail> {
         compromised: section.flag("compromised")?,
         kill_now: section.flag("kill_now")?,
         permissions: section.texts("permissions")?,
+        held: section.texts("held")?,
+        held_whole: section.flag("held_whole")?,
         old: side(section.section("old")?)?,
         new: side(section.section("new")?)?,
         consumers: deliveries(section, first)?,

@@ -172,6 +172,8 @@ pub fn rotation(rotation: &Rotation) -> Fields {
     fields.flag("compromised", rotation.compromised);
     fields.flag("kill_now", rotation.kill_now);
     fields.texts("permissions", &rotation.permissions);
+    fields.texts("held", &rotation.held);
+    fields.flag("held_whole", rotation.held_whole);
     fields.text("trouble", rotation.trouble.as_deref());
     fields.list("consumers", Layout::Lines, rotation.consumers.iter().map(delivery).collect());
     fields.table("old", side(&rotation.old));

@@ -2,7 +2,7 @@
 //! 51168335206299; German labels of its German help).
 
 use super::scopes;
-use crate::provider::{ConsoleAsk, ConsoleTask, Guide};
+use crate::provider::{ConsoleAsk, ConsoleTask, Guide, Model};
 
 /// Takes `?scopes=a:read,b:write`, colon and comma as they are.
 const CREATE: &str = "https://www.klaviyo.com/create-private-api-key";
@@ -12,7 +12,12 @@ pub fn console(task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
     let menu = "Settings › API keys";
     let menu_de = "Einstellungen › API-Schlüssel";
     let (url, action, action_de, steps) = match task {
-        ConsoleTask::Create => return Some(create(ask)),
+        ConsoleTask::Create => {
+            return Some(match ask.like.as_ref().filter(|_| ask.permissions.is_empty()) {
+                Some(model) => clone(ask, model),
+                None => create(ask),
+            });
+        }
         ConsoleTask::Disable => (LIST, "Disable", "Deaktivieren", change(ask, "disable", "can be undone")),
         ConsoleTask::Enable => (LIST, "Enable", "Aktivieren", change(ask, "enable", "works again at once")),
         ConsoleTask::Delete => (LIST, "Delete", "Löschen", change(ask, "delete", "cannot be undone")),
@@ -26,14 +31,51 @@ pub fn console(task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
     })
 }
 
+/// A clone has the scopes and the name of its model, and a value of its own;
+/// the console does not rename it (help.klaviyo.com 115005062267).
+fn clone(ask: &ConsoleAsk<'_>, model: &Model<'_>) -> Guide {
+    let named = model.name.map(|it| format!(" `{it}`")).unwrap_or_default();
+    let ending = model.last2.map(|it| format!(" that ends in `{it}`")).unwrap_or_default();
+    let rename = ask.name.map(|it| format!(" to `{it}`")).unwrap_or_default();
+    let mut steps: Vec<String> = in_account(ask).into_iter().collect();
+    steps.push(format!("Find the key{named}{ending} (clones share a name: compare the last characters)"));
+    steps.push(
+        "Open its menu, choose Clone (German: Klonen) and confirm: the clone has the same scopes".to_owned(),
+    );
+    steps.push("Copy the new key (`pk_…`, which is the private one): it is shown once".to_owned());
+    steps.push(format!(
+        "The clone keeps the name. Rename it{rename} after, so that the two can be told apart: the console \
+         cannot, the API can (`PATCH /api/api-keys/ID`, by a key with `credentials:write`)"
+    ));
+    let seen = if model.held.is_empty() {
+        "the scopes it had"
+    } else {
+        "these scopes, and those for writing that it had"
+    };
+    steps.push(format!(
+        "If it is not in the list any more, create one with {seen}: {}",
+        prefilled(model.held)
+    ));
+    Guide {
+        url: LIST.to_owned(),
+        path: "Settings › API keys › Clone".to_owned(),
+        path_de: Some("Einstellungen › API-Schlüssel › Klonen".to_owned()),
+        steps,
+    }
+}
+
+fn in_account(ask: &ConsoleAsk<'_>) -> Option<String> {
+    ask.account_id.map(|id| format!("Check that you are in the account with the public key `{id}`"))
+}
+
+fn prefilled(scopes: &[String]) -> String {
+    if scopes.is_empty() { CREATE.to_owned() } else { format!("{CREATE}?scopes={}", scopes.join(",")) }
+}
+
 fn create(ask: &ConsoleAsk<'_>) -> Guide {
     let scopes = asked(ask.permissions);
-    let url =
-        if scopes.is_empty() { CREATE.to_owned() } else { format!("{CREATE}?scopes={}", scopes.join(",")) };
-    let mut steps = Vec::new();
-    if let Some(id) = ask.account_id {
-        steps.push(format!("Check that you are in the account with the public key `{id}`"));
-    }
+    let url = prefilled(&scopes);
+    let mut steps: Vec<String> = in_account(ask).into_iter().collect();
     steps.push(match ask.name {
         Some(name) => format!("Name it `{name}`"),
         None => "Name it after the one place that will use it".to_owned(),

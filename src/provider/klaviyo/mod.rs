@@ -81,6 +81,10 @@ impl Provider for Klaviyo {
         guide::console(task, ask)
     }
 
+    fn clones(&self) -> bool {
+        true
+    }
+
     fn embedded_account(&self, secret: &Secret) -> Option<String> {
         company(secret)
     }

@@ -12,6 +12,8 @@ use crate::provider::{Credential, Net, PermissionState, Permissions, Trouble};
 /// Up to this many scopes, asking for each is cheaper than the list of keys,
 /// which most keys may not read and whose limit is the tightest.
 const FEW: usize = 3;
+/// What a key needs to read the list of keys.
+const LIST_SCOPE: &str = "credentials:read";
 
 impl Permissions for Klaviyo {
     fn check(
@@ -21,16 +23,17 @@ impl Permissions for Klaviyo {
         wanted: &[String],
         probe_write: bool,
     ) -> Result<Vec<PermissionState>, Trouble> {
-        let wanted: Vec<String> = if wanted.is_empty() {
-            scopes::all().iter().map(|it| it.name.to_owned()).collect()
-        } else {
-            wanted.iter().map(|it| scopes::normalise(it).unwrap_or_else(|_| it.clone())).collect()
-        };
-        let list_first = wanted.len() > FEW || wanted.iter().any(|it| reader(it).is_none());
-        if list_first && let Some(states) = listed(net, credential, &wanted) {
-            return Ok(states);
-        }
-        Probing { net, credential, probe_write, accepted: false, states: Vec::new() }.run(&wanted)
+        let how = How { probe_write, ..How::default() };
+        states(net, credential, wanted, how)
+    }
+
+    fn compare(
+        &self,
+        net: &Net<'_>,
+        credential: &Credential<'_>,
+        held: &[String],
+    ) -> Result<Vec<PermissionState>, Trouble> {
+        states(net, credential, held, How { in_plan: true, ..How::default() })
     }
 
     fn normalise(&self, name: &str) -> Result<String, String> {
@@ -51,24 +54,63 @@ fn reader(name: &str) -> Option<&'static Probe> {
     scopes::find(name)?.probe.as_ref().filter(|it| !it.writes && it.besides.is_empty())
 }
 
-/// The certain way: the list of keys names every scope, the writing ones too.
-fn listed(net: &Net<'_>, credential: &Credential<'_>, wanted: &[String]) -> Option<Vec<PermissionState>> {
-    let keys = facets::keys(net, credential).ok()?;
-    let by_id = credential.remote_id.and_then(|id| keys.iter().find(|it| it.id == id));
-    let held = by_id.or_else(|| own(&keys, credential.secret))?.permissions.as_ref()?;
-    let state = |name: &String| PermissionState {
-        name: name.clone(),
-        granted: Some(held.contains(name)),
-        how: "Klaviyo's list of keys".to_owned(),
+/// How scopes are asked for one by one.
+#[derive(Debug, Clone, Copy, Default)]
+struct How {
+    /// Also by POSTs with an empty body.
+    probe_write: bool,
+    /// Another key of the account was let in: the plan has all of it.
+    in_plan: bool,
+}
+
+fn states(
+    net: &Net<'_>,
+    credential: &Credential<'_>,
+    wanted: &[String],
+    how: How,
+) -> Result<Vec<PermissionState>, Trouble> {
+    let wanted: Vec<String> = if wanted.is_empty() {
+        scopes::all().iter().map(|it| it.name.to_owned()).collect()
+    } else {
+        wanted.iter().map(|it| scopes::normalise(it).unwrap_or_else(|_| it.clone())).collect()
     };
-    Some(wanted.iter().map(state).collect())
+    let mut probing = Probing { net, credential, how, accepted: false, states: Vec::new() };
+    if wanted.len() > FEW || wanted.iter().any(|it| reader(it).is_none()) {
+        match listed(net, credential) {
+            Ok(Some(held)) => {
+                let state = |name: &String| {
+                    PermissionState::told(name, held.contains(name), "Klaviyo's list of keys")
+                };
+                return Ok(wanted.iter().map(state).collect());
+            }
+            // The list's limit is the tightest: its answer is not asked for twice.
+            Err(finding) if finding.reason == Reason::PermissionMissing => {
+                probing.accepted = true;
+                probing.states.push(PermissionState::told(
+                    LIST_SCOPE,
+                    false,
+                    "GET /api/api-keys answered 403",
+                ));
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+    probing.run(&wanted)
+}
+
+/// The certain way: the list of keys names every scope of this one, the
+/// writing ones too. `Ok(None)`: which of them it is cannot be told.
+fn listed(net: &Net<'_>, credential: &Credential<'_>) -> Result<Option<Vec<String>>, Finding> {
+    let keys = facets::keys(net, credential)?;
+    let by_id = credential.remote_id.and_then(|id| keys.iter().find(|it| it.id == id));
+    Ok(by_id.or_else(|| own(&keys, credential.secret)).and_then(|it| it.permissions.clone()))
 }
 
 /// One run of probes.
 struct Probing<'a> {
     net: &'a Net<'a>,
     credential: &'a Credential<'a>,
-    probe_write: bool,
+    how: How,
     /// Some call accepted the key: a later 401 is that endpoint's own trouble.
     accepted: bool,
     states: Vec<PermissionState>,
@@ -81,23 +123,29 @@ impl Probing<'_> {
         order.sort_by_key(|name| (reader(name).is_none(), name.ends_with(":write")));
         let mut broken: Option<Finding> = None;
         for name in order {
-            let (granted, how) = match &broken {
-                Some(finding) => (None, format!("not asked: {}", finding.detail)),
+            if self.states.iter().any(|it| it.name == *name) {
+                continue;
+            }
+            let state = match &broken {
+                Some(finding) => PermissionState::unknown(name, format!("not asked: {}", finding.detail))
+                    .because(finding.reason),
                 None => match self.one(name) {
                     Ok(state) => state,
                     Err(finding)
                         if self.accepted && finding.reason.verdict() == crate::key::Verdict::Unknown =>
                     {
                         let how = format!("could not be asked: {}", finding.detail);
+                        let state = PermissionState::unknown(name, how).because(finding.reason);
                         broken = Some(finding);
-                        (None, how)
+                        state
                     }
                     Err(finding) => return Err(finding.trouble()),
                 },
             };
-            self.states.push(PermissionState { name: name.clone(), granted, how });
+            self.states.push(state);
         }
         let at = |state: &PermissionState| wanted.iter().position(|it| *it == state.name);
+        self.states.retain(|it| at(it).is_some());
         self.states.sort_by_key(at);
         Ok(self.states)
     }
@@ -106,15 +154,15 @@ impl Probing<'_> {
     ///
     /// # Errors
     /// When going on is pointless: the key is dead, or the network is.
-    fn one(&mut self, name: &str) -> Result<(Option<bool>, String), Finding> {
-        let Some(scope) = scopes::find(name) else {
-            return Ok((None, "no such scope".to_owned()));
-        };
+    fn one(&mut self, name: &str) -> Result<PermissionState, Finding> {
+        let told = |granted: bool, how: String| PermissionState::told(name, granted, how);
+        let unknown = |how: &str| PermissionState::unknown(name, how);
+        let Some(scope) = scopes::find(name) else { return Ok(unknown("no such scope")) };
         let Some(probe) = &scope.probe else {
-            return Ok((None, "no harmless call tells; a key with `credentials:read` does".to_owned()));
+            return Ok(unknown("no harmless call tells; a key with `credentials:read` does"));
         };
-        if probe.writes && !self.probe_write {
-            return Ok((None, "not checked; `--probe-write` tries an empty POST".to_owned()));
+        if probe.writes && !self.how.probe_write {
+            return Ok(unknown("not checked; `--probe-write` tries an empty POST"));
         }
         let reply = ask(self.net, &wire::probe(self.credential.secret, probe))?;
         let call = format!("{} {}", if probe.writes { "POST" } else { "GET" }, probe.path);
@@ -122,7 +170,7 @@ impl Probing<'_> {
         Ok(match standing(&reply) {
             Standing::Granted => {
                 self.accepted = true;
-                (Some(true), format!("{call} answered {status}"))
+                told(true, format!("{call} answered {status}"))
             }
             Standing::Denied => {
                 self.accepted = true;
@@ -131,26 +179,32 @@ impl Probing<'_> {
             // The scope was there, so the body was read and found empty.
             Standing::Unclear(_) if probe.writes && status == 400 => {
                 self.accepted = true;
-                (Some(true), format!("{call} with an empty body got as far as the body (400): experimental"))
+                told(true, format!("{call} with an empty body got as far as the body (400): experimental"))
             }
             Standing::Refused(finding) if !self.accepted => return Err(finding),
-            Standing::Refused(_) => (None, format!("{call} answered 401, other calls accept the key")),
+            Standing::Refused(_) => unknown(&format!("{call} answered 401, other calls accept the key")),
             Standing::Unclear(finding) if finding.reason == Reason::RateLimited && !self.accepted => {
                 return Err(finding);
             }
-            Standing::Unclear(finding) => (None, finding.detail),
+            Standing::Unclear(finding) => unknown(&finding.detail).because(finding.reason),
         })
     }
 
-    fn denied(&self, name: &str, probe: &Probe, call: &str) -> (Option<bool>, String) {
-        if name.starts_with("webhooks:") {
-            return (None, format!("{call} answered 403, which may also be the plan"));
+    fn denied(&self, name: &str, probe: &Probe, call: &str) -> PermissionState {
+        if name.starts_with("webhooks:") && !self.how.in_plan {
+            return PermissionState::unknown(
+                name,
+                format!("{call} answered 403, which may also be the plan"),
+            );
         }
         let known =
             |other: &&str| self.states.iter().any(|it| it.name == **other && it.granted == Some(true));
         match probe.besides.iter().find(|other| !known(other)) {
-            Some(other) => (None, format!("{call} answered 403, which may also be for want of `{other}`")),
-            None => (Some(false), format!("{call} answered 403")),
+            Some(other) => PermissionState::unknown(
+                name,
+                format!("{call} answered 403, which may also be for want of `{other}`"),
+            ),
+            None => PermissionState::told(name, false, format!("{call} answered 403")),
         }
     }
 }

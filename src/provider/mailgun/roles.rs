@@ -142,7 +142,7 @@ fn state(role: Option<&str>, name: &str) -> PermissionState {
         (Some(role), None) => (None, format!("what the role {role} may do is not documented")),
         (Some(role), Some(at)) => (grants(&name, at), format!("Mailgun's table of roles, for {role}")),
     };
-    PermissionState { name, granted, how }
+    PermissionState { name, granted, how, trouble: None }
 }
 
 fn grants(name: &str, role: usize) -> Option<bool> {

@@ -311,6 +311,8 @@ fn rotation(id: &str, key: keyctl::key::KeyRef) -> Rotation {
         compromised: false,
         kill_now: true,
         permissions: vec!["lists:read".to_owned()],
+        held: vec!["lists:read".to_owned()],
+        held_whole: true,
         old: side.clone(),
         new: Side::default(),
         consumers: vec![delivery],
