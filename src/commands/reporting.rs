@@ -56,7 +56,7 @@ impl Reports {
         if !self.targets.iter().any(|it| it.row.needs_lines) {
             return Ok(BTreeMap::new());
         }
-        Ok(context.inventory_file.load_with_lines()?.1)
+        Ok(context.inventory_file.lines()?)
     }
 
     /// Writes every report and, unless one took its place, the normal output.

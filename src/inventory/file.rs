@@ -53,18 +53,16 @@ impl InventoryFile {
     /// A [`Situation`] with [`Exit::Usage`] that names file, line and column.
     pub fn load(&self) -> Result<Inventory, Situation> {
         let text = self.read(&self.path)?;
-        self.parse(body(&text)).map(|parsed| parsed.inventory)
+        wire::load(body(&text)).map_err(|fault| self.fault(fault))
     }
 
-    /// Like [`Self::load`], with the line on which each key begins.
+    /// Returns the line on which each key begins.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_with_lines(&self) -> Result<(Inventory, BTreeMap<KeyRef, usize>), Situation> {
+    pub fn lines(&self) -> Result<BTreeMap<KeyRef, usize>, Situation> {
         let text = self.read(&self.path)?;
-        let parsed = self.parse(body(&text))?;
-        let lines = parsed.lines();
-        Ok((parsed.inventory, lines))
+        wire::lines(body(&text)).map_err(|fault| self.fault(fault))
     }
 
     /// Changes the inventory under the lock, on what the file says then. Only

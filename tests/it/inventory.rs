@@ -339,7 +339,7 @@ fn a_file_of_nothing_or_of_comments_is_begun() {
 #[test]
 fn the_line_of_a_key_is_known() {
     let desk = Desk::with(SAMPLE);
-    let (_, lines) = desk.file.load_with_lines().unwrap();
+    let lines = desk.file.lines().unwrap();
     let text: Vec<&str> = SAMPLE.lines().collect();
     assert_eq!(lines.len(), 4);
     for (key, line) in lines {

@@ -104,6 +104,7 @@
 mod edit;
 mod fields;
 mod layout;
+mod parts;
 mod patch;
 mod read;
 mod sequence;
@@ -185,22 +186,48 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, Fault> {
     Ok(Parsed { text, root, inventory })
 }
 
+/// Reads what the text says, in little more memory than that takes. Its
+/// positions, which a change needs, are [`parse`]'s.
+///
+/// # Errors
+/// As [`parse`].
+pub fn load(text: &str) -> Result<Inventory, Fault> {
+    match parts::inventory(text, parts::SIZE) {
+        Some(inventory) => Ok(inventory),
+        None => parse(text).map(|parsed| parsed.inventory),
+    }
+}
+
+/// Returns the line, from 1, on which each key begins.
+///
+/// # Errors
+/// As [`parse`].
+pub fn lines(text: &str) -> Result<BTreeMap<KeyRef, usize>, Fault> {
+    match parts::offsets(text, parts::SIZE) {
+        Some(offsets) => Ok(lines_at(text, offsets)),
+        None => parse(text).map(|parsed| parsed.lines()),
+    }
+}
+
 impl Parsed<'_> {
-    /// Returns the line, from 1, on which each key begins.
-    pub fn lines(&self) -> BTreeMap<KeyRef, usize> {
+    fn lines(&self) -> BTreeMap<KeyRef, usize> {
         let mut offsets: Vec<(usize, KeyRef)> = named(&self.root, "key")
             .filter_map(|(name, span)| Some((span.start, name.parse().ok()?)))
             .collect();
         offsets.sort_unstable();
-        let (mut line, mut seen) = (1, 0);
-        let mut lines = BTreeMap::new();
-        for (offset, key) in offsets {
-            line += self.text[seen..offset].matches('\n').count();
-            seen = offset;
-            lines.insert(key, line);
-        }
-        lines
+        lines_at(self.text, offsets)
     }
+}
+
+fn lines_at(text: &str, offsets: Vec<(usize, KeyRef)>) -> BTreeMap<KeyRef, usize> {
+    let (mut line, mut seen) = (1, 0);
+    let mut lines = BTreeMap::new();
+    for (offset, key) in offsets {
+        line += text[seen..offset].matches('\n').count();
+        seen = offset;
+        lines.insert(key, line);
+    }
+    lines
 }
 
 /// Returns the names and key spans of the tables in `root.FIELD`.
