@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-
-use crate::key::Secret;
+use std::sync::Arc;
 
 /// The environment as it was at the start.
 #[derive(Clone, Default)]
 pub struct Environment {
-    variables: BTreeMap<OsString, OsString>,
+    variables: Arc<BTreeMap<OsString, OsString>>,
 }
 
 /// The variables of the contract with their meaning, for `help environment`.
@@ -53,7 +52,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
 impl Environment {
     /// Reads the process's environment.
     pub fn of_process() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+        Self { variables: Arc::new(std::env::vars_os().collect()) }
     }
 
     /// Returns a variable that is set and not empty.
@@ -85,14 +84,9 @@ impl Environment {
         named.unwrap_or_else(|| "somebody".to_owned())
     }
 
-    /// Returns every `KEYCTL_SECRET_…`: the `env` store.
-    pub fn secrets(&self) -> BTreeMap<String, Secret> {
-        self.variables
-            .iter()
-            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-            .filter(|(name, value)| name.starts_with("KEYCTL_SECRET_") && !value.is_empty())
-            .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
-            .collect()
+    /// Returns all variables, of which `KEYCTL_SECRET_…` are the `env` store.
+    pub fn shared(&self) -> Arc<BTreeMap<OsString, OsString>> {
+        Arc::clone(&self.variables)
     }
 
     /// Returns the names that begin with `KEYCTL_`, set or empty.

@@ -168,7 +168,7 @@ impl Context {
             credentials: self.environment.path("CREDENTIALS_DIRECTORY"),
             identity: self.environment.get("KEYCTL_IDENTITY").map(Secret::new),
             passphrase_file: self.environment.path("KEYCTL_PASSPHRASE_FILE"),
-            env_secrets: self.environment.secrets(),
+            variables: self.environment.shared(),
             interactive: self.console.can_ask(),
             ask: self.console.can_ask_secret().then_some(ask),
             notice: Some(Arc::new(move |text: &str| telling.note(text))),

@@ -3,6 +3,8 @@
 //! asked for, the variable of its key ref answers.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
 use crate::key::{KeyRef, Secret};
@@ -16,7 +18,7 @@ pub const ROW: Row =
 pub const PREFIX: &str = "KEYCTL_SECRET_";
 
 fn open(surroundings: &Surroundings) -> Box<dyn Store> {
-    Box::new(EnvStore { secrets: surroundings.env_secrets.clone() })
+    Box::new(EnvStore { variables: Arc::clone(&surroundings.variables) })
 }
 
 /// Returns the variable that holds the secret of a key:
@@ -36,7 +38,7 @@ pub fn variable(key: &KeyRef) -> String {
 }
 
 struct EnvStore {
-    secrets: BTreeMap<String, Secret>,
+    variables: Arc<BTreeMap<OsString, OsString>>,
 }
 
 impl EnvStore {
@@ -69,10 +71,8 @@ impl Store for EnvStore {
     /// An empty variable is an absent one: CI systems pass unset secrets so.
     /// The line end that many of them append is no part of the secret.
     fn get(&self, item: &Item) -> Result<Option<Secret>, StoreError> {
-        let Some(value) = self.secrets.get(&variable(&item.key)) else {
-            return Ok(None);
-        };
-        let text = value.expose().trim_end_matches(['\r', '\n']);
+        let value = self.variables.get(OsStr::new(&variable(&item.key)));
+        let text = value.and_then(|it| it.to_str()).unwrap_or_default().trim_end_matches(['\r', '\n']);
         Ok((!text.is_empty()).then(|| Secret::new(text.to_owned())))
     }
 
@@ -85,7 +85,11 @@ impl Store for EnvStore {
     }
 
     fn describe(&self) -> Description {
-        let count = self.secrets.len();
+        let ours = |(name, value): &(&OsString, &OsString)| {
+            name.to_str().is_some_and(|it| it.starts_with(PREFIX))
+                && value.to_str().is_some_and(|it| !it.is_empty())
+        };
+        let count = self.variables.iter().filter(ours).count();
         let plural = if count == 1 { "" } else { "s" };
         Description {
             location: format!("{count} variable{plural} named {PREFIX}… in the environment"),
@@ -120,10 +124,10 @@ mod tests {
     fn any_version_answers_and_nothing_can_be_written() {
         let value = ["key", "-in-", "ci"].concat();
         let secrets = [
-            ("KEYCTL_SECRET_MAILGUN__ACME".to_owned(), Secret::new(format!("{value}\n"))),
-            ("KEYCTL_SECRET_BREVO__ACME".to_owned(), Secret::new(String::new())),
+            ("KEYCTL_SECRET_MAILGUN__ACME".into(), format!("{value}\n").into()),
+            ("KEYCTL_SECRET_BREVO__ACME".into(), OsString::new()),
         ];
-        let surroundings = Surroundings { env_secrets: secrets.into(), ..Surroundings::default() };
+        let surroundings = Surroundings { variables: Arc::new(secrets.into()), ..Surroundings::default() };
         let store = open(&surroundings);
         let item = |text, version| Item { id: RecordId::parse("kabc").unwrap(), version, key: key(text) };
         for version in [1, 7] {

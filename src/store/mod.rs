@@ -7,6 +7,8 @@ pub mod env;
 pub mod file;
 pub mod keyring;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 
 use crate::key::{KeyRef, RecordId, Secret};
@@ -168,8 +170,8 @@ pub struct Surroundings {
     pub identity: Option<Secret>,
     /// `KEYCTL_PASSPHRASE_FILE`
     pub passphrase_file: Option<std::path::PathBuf>,
-    /// Every `KEYCTL_SECRET_…` variable.
-    pub env_secrets: std::collections::BTreeMap<String, Secret>,
+    /// The environment; the `env` store takes every `KEYCTL_SECRET_…` of it.
+    pub variables: std::sync::Arc<BTreeMap<OsString, OsString>>,
     /// Whether somebody could answer a desktop prompt: then a store may wait longer.
     pub interactive: bool,
     /// Asks a person for a passphrase; `None` when nobody can be asked.

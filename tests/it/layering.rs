@@ -138,7 +138,6 @@ const EXPOSE_CALLS: &[(&str, usize)] = &[
     ("provider/mailgun/shape.rs", 3),
     ("provider/paste.rs", 1),
     ("smtp/session.rs", 2),
-    ("store/env.rs", 1),
     ("store/file/content.rs", 2),
     ("store/file/identity.rs", 5),
     ("store/keyring/mod.rs", 1),
