@@ -15,45 +15,40 @@ use crate::key::{KeyRef, Name, Record, Scope};
 #[derive(Clone, Default)]
 pub struct Keys {
     records: BTreeMap<KeyRef, Record>,
-    by_scope: OnceLock<BTreeMap<Scope, Vec<KeyRef>>>,
+    /// Sorted by scope, at each scope by key ref.
+    by_scope: OnceLock<Vec<KeyRef>>,
 }
 
 impl Keys {
-    fn index(&self) -> &BTreeMap<Scope, Vec<KeyRef>> {
+    fn index(&self) -> &[KeyRef] {
         self.by_scope.get_or_init(|| {
-            let mut index: BTreeMap<Scope, Vec<KeyRef>> = BTreeMap::new();
-            for key in self.records.keys() {
-                match index.get_mut(&key.scope) {
-                    Some(refs) => refs.push(key.clone()),
-                    None => {
-                        index.insert(key.scope.clone(), vec![key.clone()]);
-                    }
-                }
-            }
+            let mut index: Vec<KeyRef> = self.records.keys().cloned().collect();
+            index.sort_unstable_by(|a, b| a.scope.cmp(&b.scope).then_with(|| a.cmp(b)));
             index
         })
     }
 
+    /// Returns the records from `scope` on, sorted by scope.
+    fn from<'a>(&'a self, scope: &Scope) -> impl Iterator<Item = (&'a KeyRef, &'a Record)> + use<'a> {
+        let index = self.index();
+        let begin = index.partition_point(|key| key.scope < *scope);
+        index[begin..].iter().filter_map(|key| self.records.get_key_value(key))
+    }
+
     /// Returns the records at exactly `scope`, sorted by key ref.
     pub fn at<'a>(&'a self, scope: &Scope) -> impl Iterator<Item = (&'a KeyRef, &'a Record)> {
-        let refs = self.index().get(scope).map_or(&[][..], Vec::as_slice);
-        refs.iter().filter_map(|key| self.records.get_key_value(key))
+        self.from(scope).take_while(move |(key, _)| key.scope == *scope)
     }
 
     /// Returns the records of an agency and its locations: scope by scope,
     /// each sorted by key ref.
     pub fn below<'a>(&'a self, agency: &Name) -> impl Iterator<Item = (&'a KeyRef, &'a Record)> {
-        let agency = agency.clone();
-        self.index()
-            .range(Scope::agency(agency.clone())..)
-            .take_while(move |(scope, _)| scope.agency == agency)
-            .flat_map(|(_, refs)| refs)
-            .filter_map(|key| self.records.get_key_value(key))
+        self.from(&Scope::agency(agency.clone())).take_while(move |(key, _)| key.scope.agency == *agency)
     }
 
     /// Returns every scope that a record names, in order.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
-        self.index().keys()
+        self.index().chunk_by(|a, b| a.scope == b.scope).map(|keys| &keys[0].scope)
     }
 }
 

@@ -2,6 +2,7 @@
 //! are bound to. The constructor is the check.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -9,10 +10,10 @@ use serde::Serialize;
 pub const MAX_NAME: usize = 63;
 
 /// An agency, location or label: `[a-z0-9-]`, no `-` first, last or doubled,
-/// 1 to [`MAX_NAME`] bytes.
+/// 1 to [`MAX_NAME`] bytes. Shared by its copies, of which a run makes many.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Name(Box<str>);
+pub struct Name(Arc<str>);
 
 /// Why a text is no [`Name`] or [`Domain`]; the message names the character.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +107,7 @@ impl fmt::Debug for Name {
 /// letter rules; `_` is allowed because vendors hand such names out).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Domain(Box<str>);
+pub struct Domain(Arc<str>);
 
 impl Domain {
     /// Parses a domain name.

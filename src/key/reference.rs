@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -93,7 +94,7 @@ impl Serialize for Scope {
 /// bytes of that text, which is the order of every listing.
 #[derive(Clone)]
 pub struct KeyRef {
-    text: Box<str>,
+    text: Arc<str>,
     pub provider: ProviderId,
     pub label: Option<Name>,
     pub scope: Scope,

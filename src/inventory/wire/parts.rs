@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::{named, read};
 use crate::inventory::{Inventory, Keys};
-use crate::key::KeyRef;
+use crate::key::{KeyRef, Name};
 
 /// How many bytes a part has at least.
 pub const SIZE: usize = 64 * 1024;
@@ -23,9 +23,10 @@ const HEADER: &str = "\n[key.\"";
 pub fn inventory(text: &str, size: usize) -> Option<Inventory> {
     let mut whole = Inventory::default();
     let mut records = Vec::new();
+    let mut names = Names::default();
     each(text, size, |_, root| {
         let part = read::inventory(root).ok()?;
-        records.extend(part.keys);
+        records.extend(part.keys.into_iter().map(|(key, record)| (names.shared(key), record)));
         // A name at the top is in one part only, and so is what is read of it.
         whole.store = whole.store.take().or(part.store);
         whole.default_scope = whole.default_scope.take().or(part.default_scope);
@@ -39,6 +40,25 @@ pub fn inventory(text: &str, size: usize) -> Option<Inventory> {
     let distinct = ids.len() == count;
     whole.keys = records.into_iter().collect::<Keys>();
     (distinct && whole.keys.len() == count).then_some(whole)
+}
+
+/// The names of the file, each kept once: many records have one agency.
+#[derive(Default)]
+struct Names(HashSet<Name>);
+
+impl Names {
+    fn shared(&mut self, mut key: KeyRef) -> KeyRef {
+        let scope = &mut key.scope;
+        for name in
+            [Some(&mut scope.agency), scope.location.as_mut(), key.label.as_mut()].into_iter().flatten()
+        {
+            match self.0.get(name) {
+                Some(same) => name.clone_from(same),
+                None => drop(self.0.insert(name.clone())),
+            }
+        }
+        key
+    }
 }
 
 /// Returns each key and the byte at which it begins, in the order of the
