@@ -336,7 +336,7 @@ enum BodyTrouble {
 
 fn read_body(mut response: blocking::Response, deadline: Instant) -> Result<Vec<u8>, BodyTrouble> {
     let mut bytes = Vec::new();
-    let mut chunk = vec![0_u8; 16 * 1024];
+    let mut chunk = vec![0_u8; 4 * 1024];
     loop {
         if Instant::now() >= deadline {
             return Err(BodyTrouble::Late);
