@@ -18,6 +18,9 @@ use sandbox::Sandbox;
 /// How often each command of a comparison runs.
 const TURNS: usize = 40;
 
+/// The most memory a run may take.
+const PEAK_BAR: &str = "40 MB";
+
 fn keyctl() -> &'static str {
     env!("CARGO_BIN_EXE_keyctl")
 }
@@ -119,9 +122,15 @@ fn main() {
     list();
     get_from_the_keyring();
     validate_one();
-    for (keys, jobs) in [(1, 1), (100, 16), (1_000, 16), (10_000, 64)] {
-        validate_many(keys, jobs);
+    for (keys, jobs) in [(1, 1), (100, 16), (1_000, 16)] {
+        Many::new(keys).validate(jobs);
     }
+    // As many jobs as for ten thousand, so that the difference is the keys'.
+    let small = Many::new(1_000).validate(64);
+    let many = Many::new(10_000);
+    let big = many.validate(64);
+    println!("memory          {:.2} kB a key (10,000 against 1,000)", (big - small) / 9.0);
+    many.formats(64);
     size();
 }
 
@@ -137,8 +146,13 @@ fn list() {
         home.inventory(records, |_| None);
         let [table, json] =
             medians(TURNS / 2, [home.command(&["list"]), home.command(&["-f", "json", "list"])]);
-        let memory = peak_memory(&home.command(&["list"]));
-        println!("list {records:>6}     table {}, json {}; bar {bar} ms; peak {memory}", ms(table), ms(json));
+        let peak = peak_memory(&home.command(&["list"]));
+        println!(
+            "list {records:>6}     table {}, json {}; bar {bar} ms; peak {}, bar {PEAK_BAR}",
+            ms(table),
+            ms(json),
+            mb(peak)
+        );
     }
 }
 
@@ -253,34 +267,83 @@ fn validate_one() {
     );
 }
 
-/// Distinct keys against 50 ms latency: the time against `requests × 50 ms ÷ jobs`.
-fn validate_many(keys: usize, jobs: usize) {
-    let latency = Duration::from_millis(50);
-    let sandbox = Sandbox::with(&["--latency", "50ms"]);
-    // Five keys to an account, as agencies have them.
-    let mut secrets = Vec::with_capacity(keys);
-    while secrets.len() < keys {
-        let account = sandbox.mailgun_account();
-        sandbox.domain(&account, "us", &format!("mg{}.acme.example", secrets.len()), "active");
-        let wanted = (keys - secrets.len()).min(5);
-        secrets.extend((0..wanted).map(|_| sandbox.mailgun_key(&account, "admin").secret));
+/// Distinct keys in a sandbox with 50 ms latency.
+struct Many {
+    keys: usize,
+    sandbox: Sandbox,
+    home: Home,
+}
+
+impl Many {
+    const LATENCY: Duration = Duration::from_millis(50);
+
+    /// Makes them, five to an account, as agencies have them.
+    fn new(keys: usize) -> Self {
+        let sandbox = Sandbox::with(&["--latency", "50ms"]);
+        let mut secrets = Vec::with_capacity(keys);
+        while secrets.len() < keys {
+            let account = sandbox.mailgun_account();
+            sandbox.domain(&account, "us", &format!("mg{}.acme.example", secrets.len()), "active");
+            let wanted = (keys - secrets.len()).min(5);
+            secrets.extend((0..wanted).map(|_| sandbox.mailgun_key(&account, "admin").secret));
+        }
+        let mut home = Home::new();
+        let variables = home.inventory(keys, |n| Some(secrets[n].clone()));
+        home.variables.extend(variables);
+        home.variables.extend(sandbox.env());
+        Self { keys, sandbox, home }
     }
-    let mut home = Home::new();
-    let variables = home.inventory(keys, |n| Some(secrets[n].clone()));
-    home.variables.extend(variables);
-    home.variables.extend(sandbox.env());
-    sandbox.clear_requests();
-    let jobs_text = jobs.to_string();
-    let command = home.command(&["-f", "json", "validate", "--jobs", &jobs_text]);
-    let (took, memory) = timed_with_memory(&command);
-    let requests = sandbox.requests().len();
-    let ideal = latency * u32::try_from(requests).unwrap() / u32::try_from(jobs).unwrap();
-    println!(
-        "validate {keys:>6} {:.2} s for {requests} requests, {jobs} jobs (ideal {:.2} s); ratio {}, bar 1.15; peak {memory}",
-        took.as_secs_f64(),
-        ideal.as_secs_f64(),
-        ratio(took, ideal)
-    );
+
+    /// Prints the time against `requests × 50 ms ÷ jobs`; returns the peak of memory.
+    fn validate(&self, jobs: usize) -> f64 {
+        self.sandbox.clear_requests();
+        let jobs_text = jobs.to_string();
+        let command = self.home.command(&["-f", "json", "validate", "--jobs", &jobs_text]);
+        let (took, peak) = timed_with_memory(&command);
+        let requests = self.sandbox.requests().len();
+        let ideal = Self::LATENCY * u32::try_from(requests).unwrap() / u32::try_from(jobs).unwrap();
+        println!(
+            "validate {:>6} {:.2} s for {requests} requests, {jobs} jobs (ideal {:.2} s); ratio {}, bar 1.15; \
+             peak {}, bar {PEAK_BAR}",
+            self.keys,
+            took.as_secs_f64(),
+            ideal.as_secs_f64(),
+            ratio(took, ideal),
+            mb(peak)
+        );
+        peak
+    }
+
+    /// Prints the peak of each other form of the result. It is a second run: the
+    /// verdicts of the first are there to be compared with.
+    fn formats(&self, jobs: usize) {
+        let jobs = jobs.to_string();
+        let report = |format: &str| format!("{format}={}", self.home.folder.path().join(format).display());
+        let reports = ["junit", "sarif", "openmetrics"].map(report);
+        let forms: [(&str, &[&str]); 3] = [
+            ("table", &["-f", "table", "validate", "--jobs", &jobs]),
+            ("plain", &["-f", "plain", "validate", "--jobs", &jobs]),
+            (
+                "junit, sarif, openmetrics",
+                &[
+                    "validate",
+                    "--jobs",
+                    &jobs,
+                    "--report",
+                    &reports[0],
+                    "--report",
+                    &reports[1],
+                    "--report",
+                    &reports[2],
+                ],
+            ),
+        ];
+        for (name, arguments) in forms {
+            self.sandbox.clear_requests();
+            let peak = peak_memory(&self.home.command(arguments));
+            println!("validate {:>6} {name}: peak {}, bar {PEAK_BAR}", self.keys, mb(peak));
+        }
+    }
 }
 
 fn size() {
@@ -288,13 +351,17 @@ fn size() {
     println!("binary          {:.2} MB; bar 9 MB", bytes as f64 / 1e6);
 }
 
-fn peak_memory(command: &Command) -> String {
+fn peak_memory(command: &Command) -> f64 {
     timed_with_memory(command).1
 }
 
+fn mb(kilobytes: f64) -> String {
+    if kilobytes == 0.0 { "not seen".to_owned() } else { format!("{:.1} MB", kilobytes / 1024.0) }
+}
+
 /// Runs a command and reads the high-water mark of its memory while it lives:
-/// the last value seen before it ends.
-fn timed_with_memory(command: &Command) -> (Duration, String) {
+/// the last value seen before it ends, in kB.
+fn timed_with_memory(command: &Command) -> (Duration, f64) {
     let mut copy = Command::new(command.get_program());
     copy.args(command.get_args()).env_clear();
     copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -306,10 +373,7 @@ fn timed_with_memory(command: &Command) -> (Duration, String) {
         peak = peak.max(high_water(&status));
         std::thread::sleep(Duration::from_micros(500));
     }
-    (
-        start.elapsed(),
-        if peak == 0 { "not seen".to_owned() } else { format!("{:.1} MB", peak as f64 / 1024.0) },
-    )
+    (start.elapsed(), peak as f64)
 }
 
 fn high_water(status: &Path) -> u64 {
