@@ -2,7 +2,7 @@
 //! holds it. The inventory, the file store and the state folder stand on this.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,22 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 /// # Errors
 /// As the file system says; the old content is untouched then.
 pub fn replace(path: &Path, bytes: &[u8], around: impl FnMut()) -> io::Result<()> {
+    replace_by(path, |out| out.write_all(bytes), around)
+}
+
+/// Like [`replace`], with what `write` writes.
+///
+/// # Errors
+/// What `write` returns, and as the file system says; the old content is
+/// untouched then.
+pub fn replace_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    around: impl FnMut(),
+) -> io::Result<()> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     create_private_folder(folder_of(&target))?;
-    replace_target(&target, bytes, 0o600, around)
+    replace_target(&target, write, 0o600, around)
 }
 
 /// Writes a file for others to read, so that a reader sees the old content or
@@ -36,16 +49,27 @@ pub fn replace(path: &Path, bytes: &[u8], around: impl FnMut()) -> io::Result<()
 ///
 /// # Errors
 /// As the file system says.
-pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn publish(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if std::fs::metadata(&target).is_ok_and(|it| !it.is_file()) {
-        return OpenOptions::new().write(true).open(&target)?.write_all(bytes);
+        return in_pieces(&OpenOptions::new().write(true).open(&target)?, write);
     }
     std::fs::create_dir_all(folder_of(&target))?;
-    replace_target(&target, bytes, 0o644, || {})
+    replace_target(&target, write, 0o644, || {})
 }
 
-fn replace_target(target: &Path, bytes: &[u8], mode: u32, mut around: impl FnMut()) -> io::Result<()> {
+fn in_pieces(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, file);
+    write(&mut out)?;
+    out.flush()
+}
+
+fn replace_target(
+    target: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    mode: u32,
+    mut around: impl FnMut(),
+) -> io::Result<()> {
     let folder = folder_of(target);
     let prefix = temporary_prefix(target);
     let mut builder = tempfile::Builder::new();
@@ -54,8 +78,8 @@ fn replace_target(target: &Path, bytes: &[u8], mode: u32, mut around: impl FnMut
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    let file = builder.tempfile_in(folder)?;
+    in_pieces(file.as_file(), write)?;
     file.as_file().sync_all()?;
     around();
     file.persist(target).map_err(|failed| failed.error)?;
@@ -169,12 +193,12 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/report");
-        publish(&path, b"one").unwrap();
-        publish(&path, b"two").unwrap();
+        publish(&path, |out| out.write_all(b"one")).unwrap();
+        publish(&path, |out| out.write_all(b"two")).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o700, 0o600);
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        publish(Path::new("/dev/null"), b"gone").unwrap();
+        publish(Path::new("/dev/null"), |out| out.write_all(b"gone")).unwrap();
         assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
     }
 

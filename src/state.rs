@@ -2,15 +2,18 @@
 //! a secret nor part of the inventory: last verdicts, evidence for later
 //! checks, approved commands, saved allowlists. Each is one JSON file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
-use crate::durable::{self, Lock};
+use crate::durable::{self, Lock, LockError};
 use crate::key::{Expiry, Record};
 
 /// The last verdict of a key, for `list`, `changed` and `--max-age`.
@@ -85,6 +88,28 @@ pub struct Evidence {
     pub domains: Vec<String>,
 }
 
+/// The entries of one file by their ids, each as it stands there until it is
+/// asked for: ten thousand take a third of what they are as values.
+pub struct Entries<T> {
+    texts: BTreeMap<Box<str>, Box<RawValue>>,
+    of: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Entries<T> {
+    /// Returns an entry; a damaged one counts as missing.
+    pub fn get(&self, id: &str) -> Option<T> {
+        serde_json::from_slice(self.texts.get(id)?.get().as_bytes()).ok()
+    }
+}
+
+impl<T: Serialize> FromIterator<(String, T)> for Entries<T> {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(entries: I) -> Self {
+        let text =
+            |(id, entry): (String, T)| Some((id.into(), serde_json::value::to_raw_value(&entry).ok()?));
+        Self { texts: entries.into_iter().filter_map(text).collect(), of: PhantomData }
+    }
+}
+
 /// The folder. A missing file is an empty one.
 #[derive(Debug, Clone)]
 pub struct StateFolder {
@@ -107,6 +132,45 @@ impl StateFolder {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
+    /// Reads one file, entry by entry.
+    pub fn entries<T>(&self, name: &str) -> Entries<T> {
+        Entries { texts: self.read(name), of: PhantomData }
+    }
+
+    /// Changes these entries of one file under a lock: `change` is given what
+    /// is known of each, and the entry as it was. Nothing is written for none.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn change<T, N>(
+        &self,
+        name: &str,
+        news: &BTreeMap<&str, N>,
+        change: impl Fn(&N, Option<T>) -> T,
+    ) -> anyhow::Result<()>
+    where
+        T: DeserializeOwned + Serialize,
+    {
+        if news.is_empty() {
+            return Ok(());
+        }
+        let path = self.file(name);
+        let _lock = lock(&path)?;
+        let held: Entries<T> = self.entries(name);
+        let mut ids: BTreeSet<&str> = news.keys().copied().collect();
+        ids.extend(held.texts.keys().map(|id| &**id));
+        save(&path, |out| {
+            for (n, id) in ids.into_iter().enumerate() {
+                write!(out, "{}{}:", if n == 0 { "{" } else { "," }, serde_json::Value::from(id))?;
+                match (news.get(id), held.texts.get(id)) {
+                    (Some(new), _) => serde_json::to_writer(&mut *out, &change(new, held.get(id)))?,
+                    (None, old) => out.write_all(old.map_or("null", |it| it.get()).as_bytes())?,
+                }
+            }
+            out.write_all(b"}")
+        })
+    }
+
     /// Changes one file under a lock.
     ///
     /// # Errors
@@ -116,18 +180,25 @@ impl StateFolder {
         T: DeserializeOwned + Default + Serialize,
     {
         let path = self.file(name);
-        let _lock = Lock::acquire(&path.with_extension("lock"), Duration::from_secs(10))?;
+        let _lock = lock(&path)?;
         let mut content: T = self.read(name);
         let result = change(&mut content);
-        let bytes = serde_json::to_vec(&content)?;
-        durable::replace(&path, &bytes, || crate::checkpoint::pass("state"))
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        save(&path, |out| Ok(serde_json::to_writer(out, &content)?))?;
         Ok(result)
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name).with_extension("json")
     }
+}
+
+fn lock(path: &Path) -> Result<Lock, LockError> {
+    Lock::acquire(&path.with_extension("lock"), Duration::from_secs(10))
+}
+
+fn save(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    durable::replace_by(path, write, || crate::checkpoint::pass("state"))
+        .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// File names of the folder.
@@ -153,5 +224,25 @@ mod tests {
             .unwrap();
         let all: BTreeMap<String, Evidence> = state.read(EVIDENCE);
         assert_eq!(all["k1"].allowlist, Some(true));
+    }
+
+    #[test]
+    fn single_entries_change_and_the_others_stay_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::at(folder.path());
+        let path = folder.path().join("evidence.json");
+        std::fs::write(&path, r#"{"k1":{"allowlist":true},"k3":{"newer": 1}}"#).unwrap();
+        let change = |id: &&str, old: Option<Evidence>| Evidence {
+            account_id: Some((*id).to_owned()),
+            ..old.unwrap_or_default()
+        };
+        state.change(EVIDENCE, &[("k1", "a"), ("k2", "b")].into(), change).unwrap();
+        let entries: Entries<Evidence> = state.entries(EVIDENCE);
+        let read = |id| entries.get(id).map(|it| (it.allowlist, it.account_id));
+        assert_eq!(read("k1"), Some((Some(true), Some("a".to_owned()))));
+        assert_eq!(read("k2"), Some((None, Some("b".to_owned()))));
+        assert_eq!(read("k4"), None);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with(r#""k3":{"newer": 1}}"#), "{text}");
     }
 }

@@ -1,12 +1,14 @@
 //! `keyctl list`: what is recorded, without opening a store.
 
+use std::io::{self, Write};
+
 use serde_json::Value;
 
 use super::listing::{Line, Lines, day, verdict_cell};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyState, ProviderId, Scope};
-use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -69,16 +71,15 @@ impl Report for ListReport {
     }
 
     fn data(&self) -> Value {
-        serde_json::json!({ "keys": self.keys })
-    }
-
-    fn json(&self) -> String {
-        // Ten thousand records are an ordinary answer here.
-        serde_json::to_string(self).unwrap_or_else(|_| self.data().to_string())
+        json::tree(self).unwrap_or_default()
     }
 
     fn rows(&self) -> Option<&'static str> {
         Some("keys")
+    }
+
+    fn pieces(&self) -> Option<&dyn Pieces> {
+        Some(self)
     }
 
     fn human(&self, page: &mut Page) {
@@ -104,5 +105,15 @@ impl Report for ListReport {
             ]);
         }
         page.table(&table);
+    }
+}
+
+impl Pieces for ListReport {
+    fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+        Ok(serde_json::to_writer(out, self)?)
+    }
+
+    fn each_row(&self, line: &mut dyn FnMut(&Value) -> io::Result<()>) -> io::Result<()> {
+        self.keys.iter().try_for_each(|key| line(&json::tree(key)?))
     }
 }

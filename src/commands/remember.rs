@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Fingerprint, Judgement, KeyRef, Record, Scope, Secret};
 use crate::provider;
-use crate::state::{EVIDENCE, Evidence, LastVerdict, Unfit, VERDICTS, Verdicts};
+use crate::state::{EVIDENCE, Evidence, LastVerdict, Unfit, VERDICTS};
 
 /// As many key ids and domains of an account are kept as tell it again: the
 /// first ones in order, so that two keys of one account keep the same.
@@ -117,7 +117,7 @@ pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) ->
         // It was judged by itself.
         more: More { basis: basis(record, &[], false), ..More::default() },
     });
-    remember_more(context, &judged.collect::<Vec<_>>())
+    remember_more(context, judged.collect())
 }
 
 /// Remembers the judgements of records and what else was found, but nothing of
@@ -125,54 +125,48 @@ pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) ->
 ///
 /// # Errors
 /// As [`remember`].
-pub fn remember_more(context: &Context, judged: &[Proven<'_>]) -> anyhow::Result<()> {
-    let own = || judged.iter().filter(|it| it.asked != Asked::Another);
-    if own().next().is_none() {
-        return Ok(());
-    }
+pub fn remember_more(context: &Context, judged: Vec<Proven<'_>>) -> anyhow::Result<()> {
     let now = context.now();
-    context.state.update(VERDICTS, |all: &mut Verdicts| {
-        for Proven { record, asked, judgement, more } in own() {
-            let id = record.id.as_str();
-            let fingerprint = match asked {
-                Asked::Unrecorded(fingerprint) => Some(fingerprint),
-                Asked::Recorded | Asked::Another => record.fingerprint.as_ref(),
-            };
-            let fingerprint = fingerprint.map(ToString::to_string).unwrap_or_default();
-            // The success of a secret that was replaced is none of this one.
-            let same = |it: &&LastVerdict| it.is_of(record) && it.fingerprint == fingerprint;
-            let before = all.get(id).filter(same).and_then(|last| last.accepted_at);
-            let last = LastVerdict {
-                fingerprint,
-                version: record.current,
-                verdict: judgement.verdict().as_str().to_owned(),
-                reasons: judgement.reasons().iter().map(|it| it.as_str().to_owned()).collect(),
-                checked_at: now,
-                accepted_at: if judgement.accepted() { Some(now) } else { before },
-                places: more.places.clone(),
-                selectable: more.selectable,
-                basis: more.basis.clone(),
-                expires: judgement.facts.expires.unwrap_or_default(),
-            };
-            all.insert(id.to_owned(), last);
+    let mut news = BTreeMap::new();
+    for it in judged.into_iter().filter(|it| it.asked != Asked::Another) {
+        news.insert(it.record.id.as_str(), it);
+    }
+    context.state.change(VERDICTS, &news, |new: &Proven<'_>, old: Option<LastVerdict>| {
+        let Proven { record, asked, judgement, more } = new;
+        let fingerprint = match asked {
+            Asked::Unrecorded(fingerprint) => Some(fingerprint),
+            Asked::Recorded | Asked::Another => record.fingerprint.as_ref(),
+        };
+        let fingerprint = fingerprint.map(ToString::to_string).unwrap_or_default();
+        // The success of a secret that was replaced is none of this one.
+        let same = |it: &LastVerdict| it.is_of(record) && it.fingerprint == fingerprint;
+        let before = old.filter(same).and_then(|last| last.accepted_at);
+        LastVerdict {
+            fingerprint,
+            version: record.current,
+            verdict: judgement.verdict().as_str().to_owned(),
+            reasons: judgement.reasons().iter().map(|it| it.as_str().to_owned()).collect(),
+            checked_at: now,
+            accepted_at: if judgement.accepted() { Some(now) } else { before },
+            places: more.places.clone(),
+            selectable: more.selectable,
+            basis: more.basis.clone(),
+            expires: judgement.facts.expires.unwrap_or_default(),
         }
     })?;
-    let successes: Vec<_> = own().filter(|it| it.judgement.accepted()).collect();
-    if successes.is_empty() {
-        return Ok(());
-    }
-    context.state.update(EVIDENCE, |all: &mut BTreeMap<String, Evidence>| {
-        for Proven { record, judgement, .. } in successes {
-            let facts = &judgement.facts;
-            let held = all.entry(record.id.as_str().to_owned()).or_default();
-            held.allowlist = facts.allowlist.or(held.allowlist);
-            held.account_id = facts.account_id.clone().or(held.account_id.take());
-            if !facts.sibling_ids.is_empty() {
-                held.key_ids = facts.sibling_ids.iter().take(KEPT).chain(&facts.remote_id).cloned().collect();
-            }
-            if let Some(domains) = &facts.domains {
-                held.domains = domains.iter().take(KEPT).map(|it| it.name.to_string()).collect();
-            }
+    news.retain(|_, new| new.judgement.accepted());
+    context.state.change(EVIDENCE, &news, |new: &Proven<'_>, old: Option<Evidence>| {
+        let facts = &new.judgement.facts;
+        let mut held = old.unwrap_or_default();
+        held.allowlist = facts.allowlist.or(held.allowlist);
+        held.account_id = facts.account_id.clone().or(held.account_id);
+        if !facts.sibling_ids.is_empty() {
+            let siblings = facts.sibling_ids.iter().take(KEPT).map(ToString::to_string);
+            held.key_ids = siblings.chain(facts.remote_id.clone()).collect();
         }
+        if let Some(domains) = &facts.domains {
+            held.domains = domains.iter().take(KEPT).map(|it| it.name.to_string()).collect();
+        }
+        held
     })
 }

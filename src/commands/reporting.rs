@@ -2,6 +2,7 @@
 //! of what it asks for.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
@@ -65,7 +66,12 @@ impl Reports {
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn publish(&self, context: &Context, report: &dyn Report, checks: &Checks) -> anyhow::Result<Exit> {
+    pub fn publish(
+        &self,
+        context: &Context,
+        report: &dyn Report,
+        checks: &Checks<'_>,
+    ) -> anyhow::Result<Exit> {
         let material = Material { report, checks };
         let mut exit = Exit::Done;
         let mut replaced = false;
@@ -76,22 +82,26 @@ impl Reports {
             }
         };
         for target in &self.targets {
-            let text = (target.row.text)(&material);
+            let fill = |out: &mut dyn Write| (target.row.write)(&material, out);
             match &target.place {
                 Place::Stdout => {
                     replaced = true;
-                    context.console.data(text.as_bytes())?;
+                    context.console.stream(fill)?;
                 }
-                Place::File(path) => write(path, durable::publish(path, text.as_bytes())),
+                Place::File(path) => write(path, durable::publish(path, fill)),
             }
         }
         if !replaced {
             context.console.report(report)?;
         }
         if let Some(path) = self.step_summary(context) {
-            let text = format!("{}\n", markdown::summary(checks));
-            let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-            write(&path, file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes())));
+            // In one piece: other steps append to it, too.
+            let mut text = Vec::new();
+            let written = markdown::write_summary(checks, &mut text).and_then(|()| {
+                text.push(b'\n');
+                std::fs::OpenOptions::new().append(true).create(true).open(&path)?.write_all(&text)
+            });
+            write(&path, written);
         }
         Ok(exit)
     }

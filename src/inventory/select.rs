@@ -41,8 +41,8 @@ impl Filter<'_> {
 
 /// The selected records, sorted, and what was left out and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    pub keys: BTreeSet<KeyRef>,
+pub struct Selection<'a> {
+    pub keys: BTreeSet<&'a KeyRef>,
     pub skipped: Vec<String>,
 }
 
@@ -100,19 +100,19 @@ impl Inventory {
     ///
     /// # Errors
     /// Exit 8 for an unknown key or scope, and when nothing is selected.
-    pub fn select(
-        &self,
+    pub fn select<'a>(
+        &'a self,
         arguments: &[Selected],
         reach: Reach,
         filter: Filter<'_>,
-    ) -> Result<Selection, Situation> {
+    ) -> Result<Selection<'a>, Situation> {
         let mut selection = Selection::default();
         for argument in arguments {
             match argument {
                 Selected::Key(key) => {
-                    let record = self.record(key)?;
+                    let (key, record) = self.keys.get_key_value(key).ok_or_else(|| self.no_such_key(key))?;
                     if filter.accepts(key, record) {
-                        selection.keys.insert(key.clone());
+                        selection.keys.insert(key);
                     }
                 }
                 Selected::Scope(scope) => self.select_scope(scope, reach, filter, &mut selection)?,
@@ -126,12 +126,12 @@ impl Inventory {
         if selection.keys.is_empty() { Err(self.nothing(arguments, &selection)) } else { Ok(selection) }
     }
 
-    fn select_scope(
-        &self,
+    fn select_scope<'a>(
+        &'a self,
         scope: &Scope,
         reach: Reach,
         filter: Filter<'_>,
-        selection: &mut Selection,
+        selection: &mut Selection<'a>,
     ) -> Result<(), Situation> {
         self.need_scope(scope)?;
         if self.sends_elsewhere(scope) {
@@ -142,7 +142,7 @@ impl Inventory {
         }
         let effective = self.effective(scope);
         let accepted = effective.iter().filter(|it| filter.accepts(it.key, it.record));
-        selection.keys.extend(accepted.map(|it| it.key.clone()));
+        selection.keys.extend(accepted.map(|it| it.key));
         let below = reach == Reach::Below && scope.location.is_none();
         for (key, record) in self.keys_of_agency(&scope.agency) {
             let here = key.scope == *scope || below;
@@ -153,7 +153,7 @@ impl Inventory {
         Ok(())
     }
 
-    fn take(&self, key: &KeyRef, record: &Record, selection: &mut Selection) {
+    fn take<'a>(&self, key: &'a KeyRef, record: &Record, selection: &mut Selection<'a>) {
         match record.state {
             KeyState::Active if key.scope.location.is_some() && self.sends_elsewhere(&key.scope) => {
                 selection
@@ -161,13 +161,13 @@ impl Inventory {
                     .push(format!("`{key}`: `{}` sends with another e-mail provider", key.scope));
             }
             KeyState::Active => {
-                selection.keys.insert(key.clone());
+                selection.keys.insert(key);
             }
             state => selection.skipped.push(format!("`{key}` is {state} and skipped")),
         }
     }
 
-    fn nothing(&self, arguments: &[Selected], selection: &Selection) -> Situation {
+    fn nothing(&self, arguments: &[Selected], selection: &Selection<'_>) -> Situation {
         let situation = match arguments {
             [Selected::Scope(scope)] => {
                 Situation::missing("nothing-selected", format!("no key is effective at `{scope}`"))
@@ -253,8 +253,8 @@ mod tests {
         Selected::Scope(text.parse().unwrap())
     }
 
-    fn names(selection: &Selection) -> Vec<&str> {
-        selection.keys.iter().map(KeyRef::as_str).collect()
+    fn names<'a>(selection: &Selection<'a>) -> Vec<&'a str> {
+        selection.keys.iter().map(|it| it.as_str()).collect()
     }
 
     #[test]
@@ -270,15 +270,13 @@ mod tests {
     fn an_agency_means_what_is_below_it_only_where_asked() {
         let mut inventory =
             inventory(&[("mailgun@acme", Kind::Account), ("mailgun@acme/berlin", Kind::Account)]);
-        let select =
-            |inventory: &Inventory, reach| inventory.select(&[scope("acme")], reach, Filter::default());
-        assert_eq!(names(&select(&inventory, Reach::Effective).unwrap()), ["mailgun@acme"]);
-        assert_eq!(
-            names(&select(&inventory, Reach::Below).unwrap()),
-            ["mailgun@acme", "mailgun@acme/berlin"]
-        );
+        fn select(inventory: &Inventory, reach: Reach) -> Selection<'_> {
+            inventory.select(&[scope("acme")], reach, Filter::default()).unwrap()
+        }
+        assert_eq!(names(&select(&inventory, Reach::Effective)), ["mailgun@acme"]);
+        assert_eq!(names(&select(&inventory, Reach::Below)), ["mailgun@acme", "mailgun@acme/berlin"]);
         inventory.keys.get_mut(&"mailgun@acme/berlin".parse().unwrap()).unwrap().state = KeyState::Disabled;
-        let selection = select(&inventory, Reach::Below).unwrap();
+        let selection = select(&inventory, Reach::Below);
         assert_eq!(names(&selection), ["mailgun@acme"]);
         assert_eq!(selection.skipped.len(), 1);
     }

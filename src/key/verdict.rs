@@ -1,6 +1,8 @@
 //! What a live check may say about a key. "Rejected" means the provider said
 //! so; everything that proves nothing is "unknown".
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::kind::{Region, fixed_words};
@@ -235,7 +237,7 @@ pub struct Facts {
     pub login: Option<String>,
     /// Key ids of the same account (Mailgun has no account id: this set and
     /// the domains are what identifies it).
-    pub sibling_ids: Vec<String>,
+    pub sibling_ids: Vec<Arc<str>>,
     /// The domains the key can see, with what speaks against choosing each.
     pub domains: Option<Vec<DomainFact>>,
     /// Regions whose domains could not be read: absence from `domains` proves

@@ -1,7 +1,7 @@
 //! The only file that prints or prompts. stdout is data, stderr is everything
 //! else. A reader that closed its pipe has what it wanted: that is success.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::hidden::Hidden;
@@ -10,6 +10,9 @@ use super::{Format, Report, failure_json, json};
 use crate::exit::Situation;
 use crate::key::Secret;
 use crate::key::text::printable;
+
+/// How many bytes of a long output are written at once.
+const PIECE: usize = 64 * 1024;
 
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,16 +94,15 @@ impl Console {
     /// # Errors
     /// When stdout cannot be written (a closed pipe is no error).
     pub fn report(&self, report: &dyn Report) -> std::io::Result<()> {
-        let text = match self.setup.format {
-            Format::Json => json::document_of(report.command(), &report.json()),
-            Format::Plain => json::plain(&report.data(), report.rows()),
+        self.stream(|out| match self.setup.format {
+            Format::Json => json::write(report, out),
+            Format::Plain => json::write_plain(report, out),
             Format::Table => {
                 let mut page = Page::new(width(), self.stdout_color);
                 report.human(&mut page);
-                page.finish()
+                out.write_all(page.finish().as_bytes())
             }
-        };
-        self.data(text.as_bytes())
+        })
     }
 
     /// Writes bytes to stdout as they are.
@@ -109,10 +111,16 @@ impl Console {
     /// When stdout cannot be written (a closed pipe is no error).
     pub fn data(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other,
-        }
+        read_enough(out.write_all(bytes).and_then(|()| out.flush()))
+    }
+
+    /// Lets `write` write to stdout, in large pieces.
+    ///
+    /// # Errors
+    /// When stdout cannot be written (a closed pipe is no error).
+    pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
+        let mut out = BufWriter::with_capacity(PIECE, std::io::stdout().lock());
+        read_enough(write(&mut out).and_then(|()| out.flush()))
     }
 
     /// Says what went wrong: the text on stderr and, in JSON, a document on stdout.
@@ -249,6 +257,14 @@ impl Console {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
+    }
+}
+
+/// A reader that closed its pipe has read enough.
+fn read_enough(written: std::io::Result<()>) -> std::io::Result<()> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The report formats in one ordered table, and `FORMAT=PATH` as it is typed.
-//! A format is a row and a function from [`Checks`] to text.
+//! A format is a row and a function that writes [`Checks`].
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,9 +10,9 @@ use super::{Report, github, json, junit, markdown, openmetrics, sarif};
 
 /// What a report is made of: the data of the command and the neutral shape.
 #[derive(Clone, Copy)]
-pub struct Material<'a> {
+pub struct Material<'a, 'b> {
     pub report: &'a dyn Report,
-    pub checks: &'a Checks,
+    pub checks: &'a Checks<'b>,
 }
 
 /// One format.
@@ -21,7 +22,7 @@ pub struct Row {
     pub about: &'static str,
     /// Whether it names the line that declares a subject.
     pub needs_lines: bool,
-    pub text: fn(&Material<'_>) -> String,
+    pub write: fn(&Material<'_, '_>, &mut dyn Write) -> io::Result<()>,
 }
 
 /// Every format, in the order of the help.
@@ -30,37 +31,37 @@ pub const TABLE: &[Row] = &[
         name: "json",
         about: "the document of `--format json`",
         needs_lines: false,
-        text: |it| json::document(Some(it.report.command()), "data", it.report.data()),
+        write: |it, out| json::write(it.report, out),
     },
     Row {
         name: "junit",
         about: "JUnit XML, for test reports of CI servers",
         needs_lines: false,
-        text: |it| junit::text(it.checks),
+        write: |it, out| junit::write(it.checks, out),
     },
     Row {
         name: "sarif",
         about: "SARIF 2.1.0, for code scanning",
         needs_lines: true,
-        text: |it| sarif::text(it.checks),
+        write: |it, out| sarif::write(it.checks, out),
     },
     Row {
         name: "github",
         about: "annotations of GitHub Actions, and the step summary",
         needs_lines: true,
-        text: |it| github::text(it.checks),
+        write: |it, out| github::write(it.checks, out),
     },
     Row {
         name: "openmetrics",
         about: "metrics, for Prometheus' textfile collector",
         needs_lines: false,
-        text: |it| openmetrics::text(it.checks),
+        write: |it, out| openmetrics::write(it.checks, out),
     },
     Row {
         name: "markdown",
         about: "a table for people",
         needs_lines: false,
-        text: |it| markdown::text(it.checks),
+        write: |it, out| markdown::write(it.checks, out),
     },
 ];
 

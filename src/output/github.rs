@@ -2,24 +2,26 @@
 //! own escapes (docs.github.com, "Workflow commands", and the runner's
 //! `ActionCommand`).
 
+use std::io::{self, Write};
+
 use super::checks::{Check, Checks, Level};
 
 /// What is said before the sum of an interrupted run.
 const PARTIAL: &str = "interrupted, these are not all: ";
 
-/// Returns one line for each check that needs an eye, and one that sums up.
-pub fn text(all: &Checks) -> String {
-    let mut out = String::new();
+/// Writes one line for each check that needs an eye, and one that sums up.
+///
+/// # Errors
+/// As `out` says.
+pub fn write(all: &Checks<'_>, out: &mut dyn Write) -> io::Result<()> {
     for check in all.notable() {
-        out += &annotation(check, all);
-        out.push('\n');
+        writeln!(out, "{}", annotation(check, all))?;
     }
     let (word, partial) = if all.complete { ("notice", "") } else { ("warning", PARTIAL) };
-    out += &format!("::{word} title=keyctl {}::{partial}{}\n", all.command, data(&all.summary));
-    out
+    writeln!(out, "::{word} title=keyctl {}::{partial}{}", all.command, data(&all.summary))
 }
 
-fn annotation(check: &Check, all: &Checks) -> String {
+fn annotation(check: &Check<'_>, all: &Checks<'_>) -> String {
     let word = match check.level {
         Level::Error => "error",
         Level::Warning => "warning",
@@ -30,10 +32,10 @@ fn annotation(check: &Check, all: &Checks) -> String {
         (Some(file), None) => format!("file={},", property(file)),
         (None, _) => String::new(),
     };
-    let what = check.rule.unwrap_or(&check.state);
+    let what = check.rule.unwrap_or(check.state);
     let title = property(&format!("{}: {what}", check.subject));
-    let mut message = check.message.clone();
-    for line in check.facts.iter().chain(&check.hint) {
+    let mut message = check.message.to_owned();
+    for line in check.facts.iter().map(String::as_str).chain(check.hint) {
         message += &format!("\n{line}");
     }
     format!("::{word} {place}title={title}::{}", data(&message))
@@ -51,12 +53,12 @@ fn property(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
+    use super::super::tests::written;
     use super::*;
 
     #[test]
     fn annotations_are_escaped_and_the_worst_comes_first() {
-        let text = text(&sample());
+        let text = written(write);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(

@@ -1,6 +1,11 @@
 //! The JSON envelope, and `plain`, which is made from the same data.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
 use serde_json::Value;
+
+use super::Report;
 
 /// The version of every document; raised only when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -13,21 +18,53 @@ pub fn document(command: Option<&str>, field: &str, content: Value) -> String {
     text
 }
 
-/// Returns one document around `data` that is JSON already.
-pub fn document_of(command: &str, data: &str) -> String {
-    let command = Value::from(command);
-    format!("{{\"schema_version\":{SCHEMA_VERSION},\"command\":{command},\"data\":{data}}}\n")
+/// Writes the document of a result: `{"schema_version":1,"command":…,"data":…}`
+/// and a newline.
+///
+/// # Errors
+/// As `out` says.
+pub fn write(report: &dyn Report, out: &mut dyn Write) -> io::Result<()> {
+    let command = Value::from(report.command());
+    write!(out, "{{\"schema_version\":{SCHEMA_VERSION},\"command\":{command},\"data\":")?;
+    match report.pieces() {
+        Some(pieces) => pieces.json(out)?,
+        None => write!(out, "{}", report.data())?,
+    }
+    out.write_all(b"}\n")
 }
 
-/// Returns tab-separated lines: the fields of each item in order, null empty,
+/// Returns a value as the tree of what it is written as.
+///
+/// # Errors
+/// When it does not serialise.
+pub fn tree(item: &impl Serialize) -> io::Result<Value> {
+    let mut text = Vec::new();
+    // By the same way as it is written, so that the program has one way only.
+    let out: &mut dyn Write = &mut text;
+    serde_json::to_writer(out, item)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// Writes tab-separated lines: the fields of each item in order, null empty,
 /// lists joined by `,`, what is nested deeper as compact JSON.
-pub fn plain(data: &Value, rows: Option<&str>) -> String {
-    let mut out = String::new();
-    match rows.and_then(|field| data.get(field)) {
-        Some(Value::Array(items)) => items.iter().for_each(|item| line(item, &mut out)),
-        _ => line(data, &mut out),
+///
+/// # Errors
+/// As `out` says.
+pub fn write_plain(report: &dyn Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = String::new();
+    let mut write = |item: &Value| {
+        text.clear();
+        line(item, &mut text);
+        out.write_all(text.as_bytes())
+    };
+    if let Some(pieces) = report.pieces() {
+        return pieces.each_row(&mut write);
     }
-    out
+    let data = report.data();
+    match report.rows().and_then(|field| data.get(field)) {
+        Some(Value::Array(items)) => items.iter().try_for_each(write),
+        _ => write(&data),
+    }
 }
 
 fn line(item: &Value, out: &mut String) {
@@ -64,18 +101,42 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A report that is its data and nothing else.
+    struct Bare(Value, Option<&'static str>);
+
+    impl Report for Bare {
+        fn command(&self) -> &'static str {
+            "list"
+        }
+        fn data(&self) -> Value {
+            self.0.clone()
+        }
+        fn rows(&self) -> Option<&'static str> {
+            self.1
+        }
+        fn human(&self, _page: &mut crate::output::Page) {}
+    }
+
+    fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn both_ways_to_a_document_are_one() {
         let data = serde_json::json!({"keys": []});
-        assert_eq!(document_of("list", &data.to_string()), document(Some("list"), "data", data));
+        let report = Bare(data.clone(), None);
+        assert_eq!(written(|out| write(&report, out)), document(Some("list"), "data", data));
     }
 
     #[test]
     fn plain_is_the_fields_in_order() {
+        let plain = |data, rows| written(|out| write_plain(&Bare(data, rows), out));
         let data = serde_json::json!({"keys": [
             {"key": "mailgun@acme", "age": null, "tags": ["a", "b"], "note": "x\ty", "dns": {"a": 1}},
         ]});
-        assert_eq!(plain(&data, Some("keys")), "mailgun@acme\t\ta,b\tx y\t{\"a\":1}\n");
-        assert_eq!(plain(&serde_json::json!({"a": true, "b": 2}), None), "true\t2\n");
+        assert_eq!(plain(data, Some("keys")), "mailgun@acme\t\ta,b\tx y\t{\"a\":1}\n");
+        assert_eq!(plain(serde_json::json!({"a": true, "b": 2}), None), "true\t2\n");
     }
 }

@@ -2,10 +2,15 @@
 //! check is a `failure`, one that proved nothing an `error`, a waived finding
 //! `skipped`; a remark is text beside a passed case.
 
+use std::io::{self, Write};
+
 use super::checks::{Check, Checks, Outcome};
 
-/// Returns the whole document.
-pub fn text(all: &Checks) -> String {
+/// Writes the whole document.
+///
+/// # Errors
+/// As `out` says.
+pub fn write(all: &Checks<'_>, out: &mut dyn Write) -> io::Result<()> {
     let counts = format!(
         "tests=\"{}\" failures=\"{}\" errors=\"{}\"",
         all.checks.len(),
@@ -14,61 +19,63 @@ pub fn text(all: &Checks) -> String {
     );
     let name = format!("keyctl {}", all.command);
     let time = seconds(all.checks.iter().filter_map(|it| it.milliseconds).sum());
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    out += &format!("<testsuites name=\"{name}\" {counts} time=\"{time}\">\n");
-    out += &format!(
-        "  <testsuite name=\"{name}\" {counts} skipped=\"{}\" time=\"{time}\" timestamp=\"{}\">\n",
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    writeln!(out, "<testsuites name=\"{name}\" {counts} time=\"{time}\">")?;
+    writeln!(
+        out,
+        "  <testsuite name=\"{name}\" {counts} skipped=\"{}\" time=\"{time}\" timestamp=\"{}\">",
         all.count(Outcome::Waived),
         crate::clock::rfc3339(all.at).trim_end_matches('Z')
-    );
-    out += &format!(
-        "    <properties>\n      <property name=\"complete\" value=\"{}\"/>\n    </properties>\n",
+    )?;
+    writeln!(
+        out,
+        "    <properties>\n      <property name=\"complete\" value=\"{}\"/>\n    </properties>",
         all.complete
-    );
+    )?;
     for check in &all.checks {
-        case(check, all.command, &mut out);
+        case(check, all.command, out)?;
     }
-    out += "  </testsuite>\n</testsuites>\n";
-    out
+    out.write_all(b"  </testsuite>\n</testsuites>\n")
 }
 
-fn case(check: &Check, command: &str, out: &mut String) {
+fn case(check: &Check<'_>, command: &str, out: &mut dyn Write) -> io::Result<()> {
     let name = match (check.rule, command) {
         // One subject may break several rules there, and cases are told apart by name.
         (Some(rule), "audit") => format!("{} {rule}", check.subject),
-        _ => check.subject.clone(),
+        _ => check.subject.to_string(),
     };
-    *out += &format!(
+    write!(
+        out,
         "    <testcase name=\"{}\" classname=\"keyctl.{command}.{}\" time=\"{}\"",
         attribute(&name),
-        attribute(&check.group),
+        attribute(check.group),
         seconds(check.milliseconds.unwrap_or(0))
-    );
+    )?;
     let element = match check.outcome {
         Outcome::Passed => {
-            *out += "/>\n";
-            return;
+            return out.write_all(b"/>\n");
         }
         Outcome::Remarked => None,
         Outcome::Waived => Some("skipped"),
         Outcome::Undecided => Some("error"),
         Outcome::Failed => Some("failure"),
     };
-    *out += ">\n";
-    let rule = check.rule.unwrap_or(&check.state);
-    let mut lines = vec![format!("{}: {rule}", check.state), check.message.clone()];
+    out.write_all(b">\n")?;
+    let rule = check.rule.unwrap_or(check.state);
+    let mut lines = vec![format!("{}: {rule}", check.state), check.message.to_owned()];
     lines.extend(check.facts.iter().cloned());
-    lines.extend(check.hint.as_ref().map(|it| format!("hint: {it}")));
+    lines.extend(check.hint.map(|it| format!("hint: {it}")));
     let body = content(&lines.join("\n"));
-    *out += &match element {
-        Some(element) => format!(
-            "      <{element} type=\"{}\" message=\"{}\">{body}</{element}>\n",
+    match element {
+        Some(element) => writeln!(
+            out,
+            "      <{element} type=\"{}\" message=\"{}\">{body}</{element}>",
             attribute(rule),
-            attribute(&check.message)
-        ),
-        None => format!("      <system-out>{body}</system-out>\n"),
-    };
-    *out += "    </testcase>\n";
+            attribute(check.message)
+        )?,
+        None => writeln!(out, "      <system-out>{body}</system-out>")?,
+    }
+    out.write_all(b"    </testcase>\n")
 }
 
 fn seconds(milliseconds: u64) -> String {
@@ -103,12 +110,12 @@ fn escaped(text: &str, attribute: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
+    use super::super::tests::written;
     use super::*;
 
     #[test]
     fn each_outcome_has_its_element() {
-        let text = text(&sample());
+        let text = written(write);
         let head = "<testsuite name=\"keyctl validate\" tests=\"5\" failures=\"1\" errors=\"1\" skipped=\"1\" \
                     time=\"6.170\" timestamp=\"2026-11-22T10:00:00\">";
         assert!(text.contains(head), "{text}");

@@ -16,9 +16,11 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
+use std::io::{self, Write};
+
 use serde_json::Value;
 
-pub use checks::{Check, Checks, Family, Level, Outcome, Rule, Sample};
+pub use checks::{Check, Checks, Family, Level, Outcome, Rule, Sample, Samples};
 pub use console::{Answer, Console, Progress, Want};
 pub use table::{Cell, Page, Table, Tone};
 
@@ -53,20 +55,35 @@ pub trait Report {
     /// Returns the `data` of JSON, its fields in the contract's order.
     fn data(&self) -> Value;
 
-    /// Returns `data` as JSON text. What is long writes it without the detour
-    /// over a tree of values.
-    fn json(&self) -> String {
-        self.data().to_string()
-    }
-
     /// Returns which list of `data` makes the lines of `plain`; `None`: `data`
     /// itself is the one line.
     fn rows(&self) -> Option<&'static str> {
         None
     }
 
+    /// Returns the report as one that is written piece by piece; `None`: it is
+    /// short, and written as a whole.
+    fn pieces(&self) -> Option<&dyn Pieces> {
+        None
+    }
+
     /// Writes what a person reads.
     fn human(&self, page: &mut Page);
+}
+
+/// A report of so many lines that no tree of all its values is made.
+pub trait Pieces {
+    /// Writes `data` as JSON.
+    ///
+    /// # Errors
+    /// As `out` says.
+    fn json(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Gives what makes the lines of `plain` to `line`, one after the other.
+    ///
+    /// # Errors
+    /// What `line` returns.
+    fn each_row(&self, line: &mut dyn FnMut(&Value) -> io::Result<()>) -> io::Result<()>;
 }
 
 /// Returns a failure as one JSON document.

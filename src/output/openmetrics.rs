@@ -2,32 +2,39 @@
 //! older text format reads as well, since the textfile collector uses that:
 //! gauges only, no timestamps of samples.
 
+use std::io::{self, Write};
+
 use super::checks::Checks;
 
-/// Returns the whole exposition. A family without samples is left out.
-pub fn text(all: &Checks) -> String {
-    let mut out = String::new();
-    for family in all.families.iter().filter(|it| !it.samples.is_empty()) {
-        out += &format!("# TYPE {} gauge\n", family.name);
-        if let Some(unit) = family.unit {
-            out += &format!("# UNIT {} {unit}\n", family.name);
+/// Writes the whole exposition. A family without samples is left out.
+///
+/// # Errors
+/// As `out` says.
+pub fn write(all: &Checks<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for family in &all.families {
+        let mut samples = (family.samples)().peekable();
+        if samples.peek().is_none() {
+            continue;
         }
-        out += &format!("# HELP {} {}\n", family.name, escaped(family.help, false));
-        for sample in &family.samples {
-            out += family.name;
+        writeln!(out, "# TYPE {} gauge", family.name)?;
+        if let Some(unit) = family.unit {
+            writeln!(out, "# UNIT {} {unit}", family.name)?;
+        }
+        writeln!(out, "# HELP {} {}", family.name, escaped(family.help, false))?;
+        for sample in samples {
+            out.write_all(family.name.as_bytes())?;
             if !sample.labels.is_empty() {
                 let labels: Vec<String> = sample
                     .labels
                     .iter()
                     .map(|(name, value)| format!("{name}=\"{}\"", escaped(value, true)))
                     .collect();
-                out += &format!("{{{}}}", labels.join(","));
+                write!(out, "{{{}}}", labels.join(","))?;
             }
-            out += &format!(" {}\n", sample.value);
+            writeln!(out, " {}", sample.value)?;
         }
     }
-    out += "# EOF\n";
-    out
+    out.write_all(b"# EOF\n")
 }
 
 fn escaped(text: &str, quoted: bool) -> String {
@@ -37,13 +44,13 @@ fn escaped(text: &str, quoted: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
+    use super::super::tests::written;
     use super::*;
 
     #[test]
     fn labels_are_escaped_and_what_is_unknown_is_absent() {
         assert_eq!(
-            text(&sample()),
+            written(write),
             "# TYPE keyctl_key_up gauge\n\
              # HELP keyctl_key_up Whether the key works\\nor \\\\ not\n\
              keyctl_key_up{key=\"mailgun@acme\"} 0\n\

@@ -2,6 +2,8 @@
 //! each check that needs an eye, at the line that declares its subject, with a
 //! fingerprint that survives when that line moves.
 
+use std::io::{self, Write};
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -10,8 +12,30 @@ use super::checks::{Check, Checks, Level, Outcome};
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Returns the whole document.
-pub fn text(all: &Checks) -> String {
+/// What stands for the results, which are written one at a time.
+const NO_RESULTS: &str = "\"results\": []";
+
+/// Writes the whole document.
+///
+/// # Errors
+/// As `out` says.
+pub fn write(all: &Checks<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let around = format!("{:#}\n", document(all));
+    let mut notable = all.checks.iter().filter(|it| it.outcome.is_notable()).peekable();
+    let (before, after) = match around.split_once(NO_RESULTS) {
+        Some(parts) if notable.peek().is_some() => parts,
+        _ => return out.write_all(around.as_bytes()),
+    };
+    write!(out, "{before}\"results\": [")?;
+    while let Some(check) = notable.next() {
+        let result = format!("\n{:#}", result(check, all)).replace('\n', "\n        ");
+        write!(out, "{result}{}", if notable.peek().is_some() { "," } else { "\n      ]" })?;
+    }
+    out.write_all(after.as_bytes())
+}
+
+/// Returns the document without results.
+fn document(all: &Checks<'_>) -> Value {
     let rules: Vec<Value> = all
         .rules
         .iter()
@@ -25,8 +49,6 @@ pub fn text(all: &Checks) -> String {
             })
         })
         .collect();
-    let results: Vec<Value> =
-        all.checks.iter().filter(|it| it.outcome.is_notable()).map(|check| result(check, all)).collect();
     let mut invocation =
         json!({"executionSuccessful": all.complete, "endTimeUtc": crate::clock::rfc3339(all.at)});
     if !all.complete {
@@ -35,7 +57,7 @@ pub fn text(all: &Checks) -> String {
             "message": {"text": "The run was interrupted: what it did not reach is not among the results."},
         }]);
     }
-    let document = json!({
+    json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
@@ -48,15 +70,12 @@ pub fn text(all: &Checks) -> String {
             "automationDetails": {"id": format!("keyctl/{}/", all.command)},
             "invocations": [invocation],
             "columnKind": "unicodeCodePoints",
-            "results": results,
+            "results": [],
         }],
-    });
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    })
 }
 
-fn result(check: &Check, all: &Checks) -> Value {
+fn result(check: &Check<'_>, all: &Checks<'_>) -> Value {
     let rule = check.rule.unwrap_or("other");
     let level = if check.outcome == Outcome::Waived { Level::Note } else { check.level };
     let mut message = format!("{}: {}: {}", check.subject, check.state, check.message);
@@ -116,12 +135,12 @@ fn uri(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
+    use super::super::tests::{sample, written, written_of};
     use super::*;
 
     #[test]
     fn a_result_stands_at_its_line_with_a_lasting_fingerprint() {
-        let first: Value = serde_json::from_str(&text(&sample())).unwrap();
+        let first: Value = serde_json::from_str(&written(write)).unwrap();
         let results = first["runs"][0]["results"].as_array().unwrap();
         assert_eq!(results.len(), 4, "what passed is no result");
         let place = &results[0]["locations"][0]["physicalLocation"];
@@ -136,10 +155,16 @@ mod tests {
         assert_eq!(results[3]["suppressions"][0]["status"], "accepted");
         let mut moved = sample();
         moved.checks[1].line = Some(99);
-        moved.checks[1].message = "other words".into();
-        let second: Value = serde_json::from_str(&text(&moved)).unwrap();
+        moved.checks[1].message = "other words";
+        let second: Value = serde_json::from_str(&written_of(&moved, write)).unwrap();
         let prints = |document: &Value| document["runs"][0]["results"][0]["partialFingerprints"].clone();
         assert_eq!(prints(&first), prints(&second));
+        let mut none = sample();
+        none.checks.clear();
+        let one_by_one = written(write);
+        let whole: Value = serde_json::from_str(&one_by_one).unwrap();
+        assert_eq!(one_by_one, format!("{whole:#}\n"), "it is laid out like one document");
+        assert_eq!(written_of(&none, write), format!("{:#}\n", document(&none)));
         assert_eq!(artifact("/etc/k.toml"), json!({"uri": "file:///etc/k.toml"}));
     }
 }

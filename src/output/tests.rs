@@ -1,17 +1,24 @@
 //! The sample that the tests of every report format share.
 
+use std::io::{self, Write};
+
 use super::checks::{Check, Checks, Family, Level, Outcome, Rule, Sample};
 
-fn check(subject: &str, outcome: Outcome, level: Level, rule: Option<&'static str>) -> Check {
+fn check(
+    subject: &'static str,
+    outcome: Outcome,
+    level: Level,
+    rule: Option<&'static str>,
+) -> Check<'static> {
     Check {
-        subject: subject.to_owned(),
-        group: "mailgun".to_owned(),
+        subject: subject.into(),
+        group: "mailgun",
         rule,
         outcome,
         level,
-        state: "rejected".to_owned(),
-        message: "401: \"no\" <b>, 100%\nsecond | line".to_owned(),
-        hint: Some("make a new key: `keyctl rotate`".to_owned()),
+        state: "rejected",
+        message: "401: \"no\" <b>, 100%\nsecond | line",
+        hint: Some("make a new key: `keyctl rotate`"),
         facts: vec!["causes: revoked".to_owned()],
         line: Some(7),
         milliseconds: Some(1_234),
@@ -19,8 +26,8 @@ fn check(subject: &str, outcome: Outcome, level: Level, rule: Option<&'static st
 }
 
 /// Returns one of everything, with every character that some format escapes.
-pub fn sample() -> Checks {
-    let label = |value: &str| vec![("key", value.to_owned())];
+pub fn sample() -> Checks<'static> {
+    let key = |value: &'static str, up| Sample { labels: vec![("key", value.into())], value: up };
     Checks {
         command: "validate",
         at: "2026-11-22T10:00:00Z".parse().unwrap(),
@@ -32,7 +39,7 @@ pub fn sample() -> Checks {
             Rule { id: "unreachable", text: "nothing was proven", level: Level::Warning },
         ],
         checks: vec![
-            Check { message: "fine".into(), ..check("brevo@acme", Outcome::Passed, Level::Note, None) },
+            Check { message: "fine", ..check("brevo@acme", Outcome::Passed, Level::Note, None) },
             check("mailgun@acme", Outcome::Failed, Level::Error, Some("unauthorized")),
             check("mailgun:x@acme", Outcome::Undecided, Level::Warning, Some("unreachable")),
             check("mailgun:y@acme", Outcome::Remarked, Level::Warning, Some("unauthorized")),
@@ -43,25 +50,39 @@ pub fn sample() -> Checks {
                 name: "keyctl_key_up",
                 unit: None,
                 help: "Whether the key works\nor \\ not",
-                samples: vec![
-                    Sample { labels: label("mailgun@acme"), value: 0.0 },
-                    Sample { labels: label("a\"b\\c\nd"), value: 1.0 },
-                ],
+                samples: Box::new(move || {
+                    Box::new([key("mailgun@acme", 0.0), key("a\"b\\c\nd", 1.0)].into_iter())
+                }),
             },
-            Family { name: "keyctl_none", unit: None, help: "No sample", samples: Vec::new() },
             Family {
-                name: "keyctl_key_age_seconds",
-                unit: Some("seconds"),
-                help: "Age",
-                samples: vec![Sample { labels: Vec::new(), value: 86_400.5 }],
+                name: "keyctl_none",
+                unit: None,
+                help: "No sample",
+                samples: Box::new(|| Box::new(std::iter::empty())),
             },
+            Family::single("keyctl_key_age_seconds", Some("seconds"), "Age", 86_400.5),
         ],
     }
+}
+
+/// Returns what a format writes of the sample.
+pub fn written(write: impl FnOnce(&Checks<'_>, &mut dyn Write) -> io::Result<()>) -> String {
+    written_of(&sample(), write)
+}
+
+/// Returns what a format writes of these checks.
+pub fn written_of(
+    checks: &Checks<'_>,
+    write: impl FnOnce(&Checks<'_>, &mut dyn Write) -> io::Result<()>,
+) -> String {
+    let mut out = Vec::new();
+    write(checks, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }
 
 #[test]
 fn the_worst_comes_first() {
     let sample = sample();
-    let order: Vec<&str> = sample.notable().iter().map(|it| it.subject.as_str()).collect();
+    let order: Vec<&str> = sample.notable().iter().map(|it| &*it.subject).collect();
     assert_eq!(order, ["mailgun@acme", "mailgun:x@acme", "mailgun:z@acme", "mailgun:y@acme"]);
 }

@@ -32,11 +32,11 @@ impl Audit {
         reports.publish(context, self, &self.checks(context, &lines, strict))
     }
 
-    fn checks(&self, context: &Context, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Checks {
+    fn checks(&self, context: &Context, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Checks<'_> {
         let found = self.findings.iter().map(|it| check(it, lines, strict));
         let clean =
             self.keys.iter().filter(|key| !self.findings.iter().any(|it| it.key.as_ref() == Some(key)));
-        let mut checks: Vec<Check> = found.chain(clean.map(|key| clean_key(key, lines))).collect();
+        let mut checks: Vec<Check<'_>> = found.chain(clean.map(|key| clean_key(key, lines))).collect();
         checks.sort_by(|a, b| a.subject.cmp(&b.subject));
         Checks {
             command: "audit",
@@ -49,7 +49,7 @@ impl Audit {
                 .map(|id| Rule { id: id.as_str(), text: id.about(), level: id.severity().level() })
                 .collect(),
             checks,
-            families: self.families(context),
+            families: self.families(context.now()),
         }
     }
 
@@ -75,39 +75,32 @@ impl Audit {
 
     /// Counts by rule; a rule that found nothing has its zero, so that an alarm
     /// can end.
-    fn families(&self, context: &Context) -> Vec<Family> {
-        let mut samples = Vec::new();
-        for id in Id::ALL {
+    fn families(&self, at: jiff::Timestamp) -> Vec<Family<'_>> {
+        let of_rule = |id: Id| {
             let count = self.findings.iter().filter(|it| it.id == id && !it.waived).count();
-            let labels =
-                vec![("id", id.as_str().to_owned()), ("severity", id.severity().as_str().to_owned())];
-            samples.push(Sample { labels, value: count as f64 });
-        }
-        let single = |value| vec![Sample { labels: Vec::new(), value }];
+            let labels = vec![("id", id.as_str().into()), ("severity", id.severity().as_str().into())];
+            Sample { labels, value: count as f64 }
+        };
+        let waived = self.findings.iter().filter(|it| it.waived).count();
         vec![
             Family {
                 name: "keyctl_audit_findings",
                 unit: None,
                 help: "Findings that are not waived, by rule",
-                samples,
+                samples: Box::new(move || Box::new(Id::ALL.into_iter().map(of_rule))),
             },
-            Family {
-                name: "keyctl_audit_waived",
-                unit: None,
-                help: "Findings that are waived",
-                samples: single(self.findings.iter().filter(|it| it.waived).count() as f64),
-            },
-            Family {
-                name: "keyctl_audit_timestamp_seconds",
-                unit: Some("seconds"),
-                help: "When this audit was made",
-                samples: single(context.now().as_second() as f64),
-            },
+            Family::single("keyctl_audit_waived", None, "Findings that are waived", waived as f64),
+            Family::single(
+                "keyctl_audit_timestamp_seconds",
+                Some("seconds"),
+                "When this audit was made",
+                at.as_second() as f64,
+            ),
         ]
     }
 }
 
-fn check(finding: &Finding, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Check {
+fn check<'a>(finding: &'a Finding, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Check<'a> {
     let outcome = match (finding.waived, finding.id, finding.severity) {
         (true, ..) => Outcome::Waived,
         (false, Id::NotLookedAt, _) if !strict => Outcome::Undecided,
@@ -120,29 +113,29 @@ fn check(finding: &Finding, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Ch
         facts.push(format!("waived{until}: {}", waiver.reason));
     }
     Check {
-        subject: finding.subject(),
-        group: finding.key.as_ref().map_or("inventory", |key| key.provider.as_str()).to_owned(),
+        subject: finding.subject().into(),
+        group: finding.key.as_ref().map_or("inventory", |key| key.provider.as_str()),
         rule: Some(finding.id.as_str()),
         outcome,
         level: finding.severity.level(),
-        state: finding.severity.as_str().to_owned(),
-        message: finding.detail.clone(),
-        hint: Some(finding.fix.clone()),
+        state: finding.severity.as_str(),
+        message: &finding.detail,
+        hint: Some(&finding.fix),
         facts,
         line: finding.key.as_ref().and_then(|key| lines.get(key).copied()),
         milliseconds: None,
     }
 }
 
-fn clean_key(key: &KeyRef, lines: &BTreeMap<KeyRef, usize>) -> Check {
+fn clean_key<'a>(key: &'a KeyRef, lines: &BTreeMap<KeyRef, usize>) -> Check<'a> {
     Check {
-        subject: key.to_string(),
-        group: key.provider.as_str().to_owned(),
+        subject: key.as_str().into(),
+        group: key.provider.as_str(),
         rule: None,
         outcome: Outcome::Passed,
         level: Level::Note,
-        state: "fine".to_owned(),
-        message: "nothing found".to_owned(),
+        state: "fine",
+        message: "nothing found",
         hint: None,
         facts: Vec::new(),
         line: lines.get(key).copied(),

@@ -117,7 +117,7 @@ pub fn pick(args: &Args, context: &Context, fallback: Option<&Scope>) -> anyhow:
     let mut picked = Picked::default();
     let mut seen: BTreeMap<(ProviderId, Fingerprint), KeyRef> = BTreeMap::new();
     let mut first_error = None;
-    for key in &selection.keys {
+    for key in selection.keys {
         let record = inventory.record(key)?;
         if !may_list(key.provider, record.kind) {
             let better = picked.mute.is_none() && provider::provider(key.provider).domains().is_some();

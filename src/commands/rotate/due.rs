@@ -42,11 +42,11 @@ pub fn run(context: &Context, what: &[Selected], begin: bool, options: &Options)
     let mut due = Vec::new();
     let mut unknown = 0;
     for key in keys {
-        let record = inventory.record(&key)?;
-        if inventory.rotation_of(&key).is_some() {
+        let record = inventory.record(key)?;
+        if inventory.rotation_of(key).is_some() {
             continue;
         }
-        match judge(inventory, &key, record, context.now()) {
+        match judge(inventory, key, record, context.now()) {
             Some(found) => due.push(found),
             None if record.created.is_none() && inventory.rotation_policy(&key.scope).is_some() => {
                 unknown += 1

@@ -67,7 +67,9 @@ fn selected(context: &Context, what: &[Selected]) -> anyhow::Result<BTreeSet<Key
     for skipped in &selection.skipped {
         context.console.note(format!("note: {skipped}"));
     }
-    Ok(selection.keys)
+    let mut keys = BTreeSet::new();
+    keys.extend(selection.keys.into_iter().cloned());
+    Ok(keys)
 }
 
 /// Splits the keys into rotations under way and plans that passed every check.

@@ -227,7 +227,7 @@ mod tests {
         };
         Judgement::valid("").with_facts(Facts {
             account_id: account.map(str::to_owned),
-            sibling_ids: ids.iter().map(|it| (*it).to_owned()).collect(),
+            sibling_ids: ids.iter().map(|it| (*it).into()).collect(),
             domains: Some(domains.iter().map(domain).collect()),
             ..Facts::default()
         })

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::judge::Judged;
-use super::report::{Line, Results};
+use super::report::Results;
 use super::{Args, probes};
 use crate::commands::{intake, permitted};
 use crate::context::Context;
@@ -81,18 +81,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         kind,
         record: Some(&record),
         dead: super::judge::says_dead(&judgement),
-        judgement,
+        judgement: Box::new(judgement),
         at: Vec::new(),
         latency_ms: Some(probes::millis(start.elapsed())),
         checked_at: Some(net.now),
         changed: None,
-        now: net.now,
         lacks_required,
         last_success: None,
         domains,
         selectable: domains.elsewhere,
     };
-    let results = Results::new(vec![Line::new(judged, args.expect)], 1, true);
+    let results = Results::new(vec![judged], 1, true, net.now);
     results.say_unexpected(context, args.expect);
     Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))
 }

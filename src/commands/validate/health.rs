@@ -1,24 +1,31 @@
 //! The verdicts as the neutral shape that every report format is made of, and
 //! the metrics: what is not known has no sample.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::report::{Line, Results};
+use super::judge::Judged;
+use super::report::Results;
 use super::{Args, FailOn};
 use crate::commands::reporting;
 use crate::context::Context;
 use crate::key::{Cause, KeyRef, Reason, Verdict};
-use crate::output::{Check, Checks, Family, Level, Outcome, Rule, Sample};
+use crate::output::{Check, Checks, Family, Level, Outcome, Rule, Sample, Samples};
 
 /// The rule of a key that works and should not: `--expect rejected`, or a key
 /// recorded as switched off.
 const STILL_WORKS: &str = "still-works";
 
 /// Returns the neutral shape of the results.
-pub fn checks(results: &Results, args: &Args, context: &Context, lines: &BTreeMap<KeyRef, usize>) -> Checks {
-    let in_inventory = results.lines.iter().any(|it| it.key.is_some());
+pub fn checks<'a>(
+    results: &'a Results<'a>,
+    args: &Args,
+    context: &Context,
+    lines: &BTreeMap<KeyRef, usize>,
+) -> Checks<'a> {
+    let in_inventory = results.judged.iter().any(|it| it.key.is_some());
     let at = context.now();
     Checks {
         command: "validate",
@@ -27,52 +34,53 @@ pub fn checks(results: &Results, args: &Args, context: &Context, lines: &BTreeMa
         summary: results.summary.sentence(),
         file: in_inventory.then(|| reporting::inventory_name(context)),
         rules: rules(),
-        checks: results.lines.iter().map(|line| check(line, args, lines)).collect(),
+        checks: results.judged.iter().map(|one| check(one, args, lines)).collect(),
         families: families(results, at),
     }
 }
 
-fn check(line: &Line, args: &Args, lines: &BTreeMap<KeyRef, usize>) -> Check {
+fn check<'a>(one: &'a Judged<'_>, args: &Args, lines: &BTreeMap<KeyRef, usize>) -> Check<'a> {
     let strict = args.strict || args.fail_on.contains(&FailOn::Limited);
-    let (outcome, level) = match line.counts_as {
+    let counts_as = one.counts_as(args.expect);
+    let (outcome, level) = match counts_as {
         Verdict::Valid => (Outcome::Passed, Level::Note),
         Verdict::Limited if strict => (Outcome::Failed, Level::Error),
         Verdict::Limited => (Outcome::Remarked, Level::Warning),
         Verdict::Unknown => (Outcome::Undecided, Level::Warning),
         Verdict::Rejected => (Outcome::Failed, Level::Error),
     };
-    let works = matches!(line.verdict, Verdict::Valid | Verdict::Limited);
-    let rule = match line.counts_as {
+    let judgement = &one.judgement;
+    let rule = match counts_as {
         Verdict::Valid => None,
-        Verdict::Rejected if works && !line.lacks_required => Some(STILL_WORKS),
-        _ if line.lacks_required => Some(Reason::PermissionMissing.as_str()),
-        _ => line.reason.map(Reason::as_str),
+        Verdict::Rejected if judgement.accepted() && !one.lacks_required => Some(STILL_WORKS),
+        _ if one.lacks_required => Some(Reason::PermissionMissing.as_str()),
+        _ => judgement.reason().map(Reason::as_str),
     };
     Check {
-        subject: line.name(),
-        group: line.provider.as_str().to_owned(),
+        subject: one.name().into(),
+        group: one.provider.as_str(),
         rule,
         outcome,
         level,
-        state: line.verdict.as_str().to_owned(),
-        message: line.detail.clone(),
-        hint: line.hint.clone(),
-        facts: facts(line),
-        line: line.key.as_ref().and_then(|key| lines.get(key).copied()),
-        milliseconds: line.latency_ms,
+        state: judgement.verdict().as_str(),
+        message: &judgement.detail,
+        hint: judgement.hint.as_deref(),
+        facts: facts(one),
+        line: one.key.and_then(|key| lines.get(key).copied()),
+        milliseconds: one.latency_ms,
     }
 }
 
-fn facts(line: &Line) -> Vec<String> {
+fn facts(one: &Judged<'_>) -> Vec<String> {
     let mut facts = Vec::new();
-    if !line.causes.is_empty() {
-        let causes: Vec<&str> = line.causes.iter().copied().map(Cause::as_str).collect();
+    if !one.judgement.causes.is_empty() {
+        let causes: Vec<&str> = one.judgement.causes.iter().copied().map(Cause::as_str).collect();
         facts.push(format!("likely causes: {}", causes.join(", ")));
     }
-    if !line.missing.is_empty() {
-        facts.push(format!("missing: {}", line.missing.join(", ")));
+    if !one.judgement.missing.is_empty() {
+        facts.push(format!("missing: {}", one.judgement.missing.join(", ")));
     }
-    for (at, reason) in line.troubled() {
+    for (at, reason) in one.troubled() {
         let domain = at.domain.as_ref().map_or("no domain", |it| it.as_str());
         facts.push(format!("at {} ({domain}): {} {reason}", at.scope, at.verdict));
     }
@@ -129,69 +137,60 @@ fn about(reason: Reason) -> &'static str {
 }
 
 /// Returns the families that speak of single keys, then those of the run.
-fn families(results: &Results, at: Timestamp) -> Vec<Family> {
-    let seconds = |at: Timestamp| at.as_second() as f64;
-    let per_key = |name, unit, help, value: &dyn Fn(&Line) -> Option<f64>| Family {
-        name,
-        unit,
-        help,
-        samples: results
-            .lines
-            .iter()
-            .filter_map(|line| Some(Sample { labels: labels(line), value: value(line)? }))
-            .collect(),
-    };
-    let of_run = |name, unit, help, value: f64| Family {
-        name,
-        unit,
-        help,
-        samples: vec![Sample { labels: Vec::new(), value }],
-    };
+fn families<'a>(results: &'a Results<'a>, at: Timestamp) -> Vec<Family<'a>> {
     let second = Some("seconds");
+    let complete = f64::from(u8::from(results.summary.complete));
     vec![
         per_key(
+            results,
             "keyctl_key_up",
             None,
             "Whether the provider accepts the key; absent when nothing was proven",
-            &|it| up(it.verdict),
+            |one| up(one.judgement.verdict()),
         ),
         verdicts(results),
-        per_key("keyctl_key_age_seconds", second, "Time since the key was made", &|it| {
-            it.numbers.created.map(|created| seconds(at) - seconds(created))
+        per_key(results, "keyctl_key_age_seconds", second, "Time since the key was made", move |one| {
+            one.created().map(|created| seconds(at) - seconds(created))
         }),
         per_key(
+            results,
             "keyctl_key_expires_timestamp_seconds",
             second,
             "When the key stops working by itself",
-            &|it| it.numbers.expires.map(seconds),
+            |one| one.expires().at().map(seconds),
         ),
-        per_key("keyctl_key_last_check_timestamp_seconds", second, "When the verdict was given", &|it| {
-            it.numbers.checked.map(seconds)
-        }),
         per_key(
+            results,
+            "keyctl_key_last_check_timestamp_seconds",
+            second,
+            "When the verdict was given",
+            |one| one.checked_at.map(seconds),
+        ),
+        per_key(
+            results,
             "keyctl_key_last_success_timestamp_seconds",
             second,
             "When the provider last accepted the key, as far as this machine knows",
-            &|it| it.numbers.last_success.map(seconds),
+            |one| one.last_success.map(seconds),
         ),
-        per_key("keyctl_key_probe_duration_seconds", second, "How long the check of the key took", &|it| {
-            it.latency_ms.map(|it| it as f64 / 1_000.0)
-        }),
         per_key(
+            results,
+            "keyctl_key_probe_duration_seconds",
+            second,
+            "How long the check of the key took",
+            |one| one.latency_ms.map(|it| it as f64 / 1_000.0),
+        ),
+        per_key(
+            results,
             "keyctl_domains_selectable",
             None,
             "How many sending domains can be chosen with the key",
-            &|it| it.numbers.selectable.map(|it| it as f64),
+            |one| one.selectable.map(|it| it as f64),
         ),
         scopes(results),
-        of_run("keyctl_run_timestamp_seconds", second, "When this run ended", seconds(at)),
-        of_run(
-            "keyctl_run_complete",
-            None,
-            "Whether every selected key was checked",
-            f64::from(u8::from(results.summary.complete)),
-        ),
-        of_run(
+        Family::single("keyctl_run_timestamp_seconds", second, "When this run ended", seconds(at)),
+        Family::single("keyctl_run_complete", None, "Whether every selected key was checked", complete),
+        Family::single(
             "keyctl_run_probes",
             None,
             "Distinct secrets this run asked about",
@@ -200,32 +199,49 @@ fn families(results: &Results, at: Timestamp) -> Vec<Family> {
     ]
 }
 
-/// One sample for each verdict, so that a change leaves no stale series.
-fn verdicts(results: &Results) -> Family {
-    let mut samples = Vec::new();
-    for line in &results.lines {
-        for verdict in Verdict::ALL {
-            let mut labels = labels(line);
-            labels.push(("verdict", verdict.as_str().to_owned()));
-            samples.push(Sample { labels, value: f64::from(u8::from(line.verdict == verdict)) });
-        }
-    }
-    Family { name: "keyctl_key_verdict", unit: None, help: "1 for the verdict that was given", samples }
+fn seconds(at: Timestamp) -> f64 {
+    at.as_second() as f64
 }
 
-fn scopes(results: &Results) -> Family {
-    let mut samples = Vec::new();
-    for line in &results.lines {
-        for at in &line.at {
-            let Some(value) = (at.verdict != Verdict::Unknown).then_some(at.verdict == Verdict::Valid) else {
-                continue;
-            };
-            let labels = vec![("key", line.name()), ("scope", at.scope.to_string())];
-            samples.push(Sample { labels, value: f64::from(u8::from(value)) });
-        }
-    }
+fn per_key<'a>(
+    results: &'a Results<'a>,
+    name: &'static str,
+    unit: Option<&'static str>,
+    help: &'static str,
+    value: impl Fn(&Judged<'_>) -> Option<f64> + Copy + 'a,
+) -> Family<'a> {
+    let samples = move || -> Samples<'a> {
+        let known = move |one: &'a Judged<'a>| Some(Sample { labels: labels(one), value: value(one)? });
+        Box::new(results.judged.iter().filter_map(known))
+    };
+    Family { name, unit, help, samples: Box::new(samples) }
+}
+
+/// One sample for each verdict, so that a change leaves no stale series.
+fn verdicts<'a>(results: &'a Results<'a>) -> Family<'a> {
+    let of_key = |one: &'a Judged<'a>| {
+        Verdict::ALL.into_iter().map(move |verdict| {
+            let mut labels = labels(one);
+            labels.push(("verdict", verdict.as_str().into()));
+            Sample { labels, value: f64::from(u8::from(one.judgement.verdict() == verdict)) }
+        })
+    };
+    let samples = move || -> Samples<'a> { Box::new(results.judged.iter().flat_map(of_key)) };
+    let help = "1 for the verdict that was given";
+    Family { name: "keyctl_key_verdict", unit: None, help, samples: Box::new(samples) }
+}
+
+fn scopes<'a>(results: &'a Results<'a>) -> Family<'a> {
+    let of_key = |one: &'a Judged<'a>| {
+        let proven = one.at.iter().filter(|at| at.verdict != Verdict::Unknown);
+        proven.map(move |at| {
+            let labels = vec![("key", one.name().into()), ("scope", at.scope.to_string().into())];
+            Sample { labels, value: f64::from(u8::from(at.verdict == Verdict::Valid)) }
+        })
+    };
+    let samples = move || -> Samples<'a> { Box::new(results.judged.iter().flat_map(of_key)) };
     let help = "Whether the key is fit at a scope where it is effective; absent when nothing was proven";
-    Family { name: "keyctl_scope_fit", unit: None, help, samples }
+    Family { name: "keyctl_scope_fit", unit: None, help, samples: Box::new(samples) }
 }
 
 fn up(verdict: Verdict) -> Option<f64> {
@@ -236,12 +252,12 @@ fn up(verdict: Verdict) -> Option<f64> {
     }
 }
 
-fn labels(line: &Line) -> Vec<(&'static str, String)> {
+fn labels<'a>(one: &'a Judged<'_>) -> Vec<(&'static str, Cow<'a, str>)> {
     let mut labels = vec![
-        ("key", line.name()),
-        ("provider", line.provider.as_str().to_owned()),
-        ("kind", line.kind.as_str().to_owned()),
+        ("key", one.name().into()),
+        ("provider", one.provider.as_str().into()),
+        ("kind", one.kind.as_str().into()),
     ];
-    labels.extend(line.scope.as_ref().map(|it| ("scope", it.to_string())));
+    labels.extend(one.key.map(|it| ("scope", it.scope.to_string().into())));
     labels
 }

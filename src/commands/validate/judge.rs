@@ -11,28 +11,32 @@ use super::seen::Domains;
 use super::witness::{self, Accounts};
 use super::{Args, Expect, place};
 use crate::clock::{Span, rfc3339, spoken};
-use crate::commands::{accounts, logins, permitted, remember};
+use crate::commands::logins::{self, Told};
+use crate::commands::{accounts, permitted, remember};
 use crate::context::Context;
 use crate::inventory::Inventory;
+use crate::key::verdict::Facts;
 use crate::key::{
     Domain, Expiry, Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record, Scope, Verdict,
 };
 use crate::provider::PermissionState;
-use crate::state::{Evidence, LastVerdict, Unfit};
+use crate::state::{Entries, Evidence, LastVerdict, Unfit};
 
 /// A key that ends within this is `expires-soon`.
 const SOON: Span = Span::seconds(14 * 86_400);
 
 /// What a run has to judge.
-pub struct Run<'a> {
-    pub context: &'a Context,
+pub struct Run<'r, 'a> {
+    pub context: &'r Context,
     pub inventory: &'a Inventory,
-    pub args: &'a Args,
-    pub batch: &'a Batch<'a>,
-    pub answers: &'a Answers,
-    pub places: &'a BTreeMap<&'a KeyRef, Vec<Scope>>,
+    pub args: &'r Args,
+    pub batch: &'r Batch<'a>,
+    pub places: &'r BTreeMap<&'a KeyRef, Vec<Scope>>,
+    /// Verdicts before this run, by record id.
+    pub before: &'r Entries<LastVerdict>,
     /// What the last successes told, by record id.
-    pub evidence: &'a BTreeMap<String, Evidence>,
+    pub evidence: &'r Entries<Evidence>,
+    pub now: Timestamp,
 }
 
 /// One record, judged.
@@ -41,7 +45,7 @@ pub struct Judged<'a> {
     pub provider: ProviderId,
     pub kind: Kind,
     pub record: Option<&'a Record>,
-    pub judgement: Judgement,
+    pub judgement: Box<Judgement>,
     pub domains: Domains,
     pub at: Vec<At>,
     pub latency_ms: Option<u64>,
@@ -56,7 +60,6 @@ pub struct Judged<'a> {
     pub last_success: Option<Timestamp>,
     /// How many domains can be chosen with it, where it may list them.
     pub selectable: Option<usize>,
-    pub now: Timestamp,
 }
 
 /// The verdict at one scope where the key is effective.
@@ -68,44 +71,50 @@ pub struct At {
     pub reason: Option<Reason>,
 }
 
-impl<'a> Run<'a> {
-    /// Judges every record that was asked about.
+impl<'a> Run<'_, 'a> {
+    /// Judges every record that was asked about, and uses the answers up: their
+    /// memory is the results'.
     ///
     /// # Errors
-    /// When this machine's memory cannot be written.
-    pub fn judge(&self) -> anyhow::Result<Vec<Judged<'a>>> {
-        let accounts = Accounts::of(self.batch, self.answers);
-        let now = self.context.now();
-        let mut judged = Vec::new();
-        for (key, record, ask) in &self.batch.records {
-            let mut one = match ask {
-                Ask::Probe(n) => match self.answers.get(*n) {
-                    Some(answer) => self.answered(key, record, answer, now),
-                    None => continue,
-                },
-                Ask::Remembered(last) => self.first(key, record, remembered(last, record, now), now),
-                Ask::Known(judgement) => self.first(key, record, (**judgement).clone(), now),
+    /// When the network cannot be set up (a bad variable).
+    pub fn judge(&self, mut answers: Answers) -> anyhow::Result<Vec<Judged<'a>>> {
+        let in_doubt = match self.args.expect {
+            // What the inventory says may turn against any of them yet.
+            Some(_) => self.batch.records.iter().map(|(key, record, _)| (*key, *record)).collect(),
+            None => self.batch.in_doubt(&answers),
+        };
+        let accounts = Accounts::of(self.batch, &answers, &in_doubt, self.evidence);
+        drop(in_doubt);
+        let logins = self.logins(&answers);
+        let last_uses = self.batch.last_uses();
+        let mut judged = Vec::with_capacity(self.batch.records.len());
+        for (n, (key, record, ask)) in self.batch.records.iter().enumerate() {
+            let (own, answer) = match ask {
+                Ask::Probe(own) => (Some(*own), answers.give(*own, last_uses.get(own) == Some(&n))),
+                Ask::Known(_) | Ask::Remembered(_) => (None, None),
             };
-            if let Ask::Remembered(last) = ask {
-                one.checked_at = Some(last.checked_at);
-                one.selectable = last.selectable;
-            }
             let known = self.evidence.get(record.id.as_str());
-            let own = if let Ask::Probe(n) = ask { Some(*n) } else { None };
+            let known = known.as_ref();
             let witness = accounts.witness(own, key, record, known);
-            if let Some(answer) = own.and_then(|n| self.answers.get(n)) {
-                self.compare_login(&mut one.judgement, key, record);
-                weigh_refusal(&mut one.judgement, key, known, witness);
-                self.warn_of_other_account(&one.judgement, key, known);
-                accounts::judge(&mut one.judgement, self.inventory, key, Some(record), record.kind);
-                one.lacks_required = judge_alone(
-                    &mut one.judgement,
-                    (key.provider, record),
-                    &self.args.require,
-                    &answer.permissions,
-                    now,
-                );
-            }
+            let mut one = match (ask, answer) {
+                (_, Some(answer)) => {
+                    let (mut one, permissions) = self.answered(key, record, answer);
+                    if let (Some(login), Some(told)) = (&record.login, logins.get(key)) {
+                        logins::compare(&mut one.judgement, key, login, told);
+                    }
+                    weigh_refusal(&mut one.judgement, key, known, witness);
+                    self.warn_of_other_account(&one.judgement, key, known);
+                    accounts::judge(&mut one.judgement, self.inventory, key, Some(record), record.kind);
+                    let described = (key.provider, *record);
+                    let required = &self.args.require;
+                    one.lacks_required =
+                        judge_alone(&mut one.judgement, described, required, &permissions, self.now);
+                    one
+                }
+                (Ask::Probe(_), None) => continue,
+                (Ask::Remembered(last), None) => self.again(key, record, last),
+                (Ask::Known(judgement), None) => self.first(key, record, judgement.clone()),
+            };
             one.dead = self.is_dead(&one.judgement, key, record, witness)?;
             match ask {
                 Ask::Remembered(last) => self.places_again(&mut one, last),
@@ -114,11 +123,10 @@ impl<'a> Run<'a> {
             one.changed = self.changed(record, &one.judgement);
             judged.push(one);
         }
-        self.remember(&judged)?;
         Ok(judged)
     }
 
-    fn first(&self, key: &'a KeyRef, record: &'a Record, judgement: Judgement, now: Timestamp) -> Judged<'a> {
+    fn first(&self, key: &'a KeyRef, record: &'a Record, judgement: Box<Judgement>) -> Judged<'a> {
         Judged {
             key: Some(key),
             provider: key.provider,
@@ -128,35 +136,47 @@ impl<'a> Run<'a> {
             domains: Domains::default(),
             at: Vec::new(),
             latency_ms: None,
-            checked_at: Some(now),
+            checked_at: Some(self.now),
             changed: None,
             dead: false,
             lacks_required: false,
-            last_success: self.batch.before.get(record.id.as_str()).and_then(|it| it.accepted_at),
+            last_success: self.before.get(record.id.as_str()).and_then(|it| it.accepted_at),
             selectable: None,
-            now,
         }
     }
 
-    fn answered(&self, key: &'a KeyRef, record: &'a Record, answer: &Answer, now: Timestamp) -> Judged<'a> {
-        let mut one = self.first(key, record, answer.judgement.clone(), now);
+    fn again(&self, key: &'a KeyRef, record: &'a Record, last: &LastVerdict) -> Judged<'a> {
+        let mut one = self.first(key, record, Box::new(remembered(last, record, self.now)));
+        one.checked_at = Some(last.checked_at);
+        one.selectable = last.selectable;
+        one
+    }
+
+    fn answered(
+        &self,
+        key: &'a KeyRef,
+        record: &'a Record,
+        answer: Answer,
+    ) -> (Judged<'a>, Vec<PermissionState>) {
+        let mut one = self.first(key, record, answer.judgement);
         one.domains = answer.domains;
         one.latency_ms = Some(millis(answer.latency));
         one.checked_at = Some(answer.at);
         one.selectable = answer.domains.selectable(self.inventory.us_rule(&key.scope.agency));
-        if answer.judgement.accepted() {
+        if one.judgement.accepted() {
             one.last_success = one.checked_at;
         }
-        one
+        (one, answer.permissions)
     }
 
     /// Another key of the account may tell that the login is right, or not.
-    fn compare_login(&self, judgement: &mut Judgement, key: &KeyRef, record: &Record) {
-        let Some(login) = &record.login else { return };
-        let teller = logins::teller(self.inventory, logins::Sought::of(key, record));
-        if let Some(told) = teller.and_then(|(by, _)| self.batch.told(by, self.answers)) {
-            logins::compare(judgement, key, login, &told);
-        }
+    fn logins(&self, answers: &Answers) -> BTreeMap<&'a KeyRef, Told> {
+        let with_login = self.batch.records.iter().filter(|(_, record, _)| record.login.is_some());
+        let told = with_login.filter_map(|(key, record, _)| {
+            let teller = logins::teller(self.inventory, logins::Sought::of(key, record));
+            Some((*key, self.batch.told(teller?.0, answers)?))
+        });
+        told.collect()
     }
 
     /// Mailgun has no account id: key ids and domains that are both others
@@ -171,7 +191,7 @@ impl<'a> Run<'a> {
         let seen = names.peek().is_some() && ids.peek().is_some();
         let before = !known.domains.is_empty() && !known.key_ids.is_empty();
         let shared = names.any(|it| known.domains.iter().any(|held| held == it))
-            || ids.any(|it| known.key_ids.contains(it));
+            || ids.any(|it| known.key_ids.iter().any(|held| **held == **it));
         if seen && before && !shared {
             self.context.console.warning(format!(
                 "`{key}`: neither a key nor a domain of its account is one seen before: perhaps it is another account"
@@ -197,11 +217,13 @@ impl<'a> Run<'a> {
         Ok(witness::is_unlisted(&self.context.net_until(deadline)?, probe, key, record))
     }
 
-    fn judge_places(&self, one: &mut Judged<'a>) {
+    fn judge_places(&self, one: &mut Judged<'_>) {
         let Some(key) = one.key else { return };
         let rule = self.inventory.us_rule(&key.scope.agency);
         let mut added = BTreeSet::new();
-        for scope in self.places.get(key).into_iter().flatten() {
+        let places = self.places.get(key).map_or(&[][..], Vec::as_slice);
+        one.at.reserve_exact(places.len());
+        for scope in places {
             let domain = self.inventory.domain_at(scope).map(|(domain, _)| domain);
             let found = place::judge(one, domain.as_ref(), rule);
             if let Some((reason, detail)) = &found {
@@ -230,7 +252,7 @@ impl<'a> Run<'a> {
     }
 
     /// Says again what was found at each scope.
-    fn places_again(&self, one: &mut Judged<'a>, last: &LastVerdict) {
+    fn places_again(&self, one: &mut Judged<'_>, last: &LastVerdict) {
         let Some(key) = one.key else { return };
         let mut added = BTreeSet::new();
         for scope in self.places.get(key).into_iter().flatten() {
@@ -250,7 +272,7 @@ impl<'a> Run<'a> {
     }
 
     fn changed(&self, record: &Record, judgement: &Judgement) -> Option<bool> {
-        let last = self.batch.before.get(record.id.as_str())?;
+        let last = self.before.get(record.id.as_str())?;
         let reasons = judgement.reasons().iter().map(|it| it.as_str());
         Some(
             last.verdict != judgement.verdict().as_str()
@@ -258,7 +280,8 @@ impl<'a> Run<'a> {
         )
     }
 
-    fn remember(&self, judged: &[Judged<'a>]) -> anyhow::Result<()> {
+    /// Returns what was proven in this run, to be remembered.
+    pub fn proven<'b>(&self, judged: &'b [Judged<'_>]) -> Vec<remember::Proven<'b>> {
         let fresh = judged.iter().filter(|one| one.latency_ms.is_some()).filter_map(|one| {
             let unfit = |at: &At| {
                 let domain = at.domain.as_ref().map(ToString::to_string);
@@ -273,7 +296,7 @@ impl<'a> Run<'a> {
             let asked = self.batch.asked(one.key?);
             Some(remember::Proven { record: one.record?, asked, judgement: &one.judgement, more })
         });
-        remember::remember_more(self.context, &fresh.collect::<Vec<_>>())
+        fresh.collect()
     }
 }
 
@@ -346,7 +369,42 @@ fn judge_expiry(judgement: &mut Judgement, record: &Record, now: Timestamp) {
     }
 }
 
-impl Judged<'_> {
+impl<'a> Judged<'a> {
+    /// Returns the key ref, or the provider of a key that is in no inventory.
+    pub fn name(&self) -> &'a str {
+        self.key.map_or(self.provider.as_str(), KeyRef::as_str)
+    }
+
+    /// Returns what the provider told, else what is recorded.
+    pub fn told<'b, T>(
+        &'b self,
+        fact: impl FnOnce(&'b Facts) -> Option<T>,
+        recorded: impl FnOnce(&'b Record) -> Option<T>,
+    ) -> Option<T> {
+        fact(&self.judgement.facts).or_else(|| self.record.and_then(recorded))
+    }
+
+    pub fn role(&self) -> Option<&str> {
+        self.told(|it| it.role.as_deref(), |it| it.role.as_deref())
+    }
+
+    /// Returns when the key was made: as recorded, else as the provider says.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.record.and_then(|it| it.created).or(self.judgement.facts.created)
+    }
+
+    pub fn expires(&self) -> Expiry {
+        self.told(|it| it.expires, |it| Some(it.expires)).unwrap_or_default()
+    }
+
+    /// Returns the scopes worth naming: where it is not fit, unless a key that
+    /// was not accepted is so everywhere alike.
+    pub fn troubled(&self) -> impl Iterator<Item = (&At, Reason)> {
+        let alike = self.at.windows(2).all(|pair| pair[0].reason == pair[1].reason);
+        let places = if self.judgement.accepted() || !alike { self.at.as_slice() } else { &[] };
+        places.iter().filter_map(|at| Some((at, at.reason?)))
+    }
+
     /// Returns the verdict that counts for the exit code.
     pub fn counts_as(&self, expect: Option<Expect>) -> Verdict {
         let verdict = self.judgement.verdict();

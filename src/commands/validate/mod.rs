@@ -14,10 +14,11 @@ mod report;
 mod seen;
 mod witness;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::remember;
 use super::reporting::Reports;
 use crate::clock::Span;
 use crate::context::Context;
@@ -25,7 +26,7 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::select::{Filter, Reach};
 use crate::key::kind::fixed_words;
 use crate::key::{Domain, Kind, ProviderId, Region, Selector, Verdict};
-use crate::state::{EVIDENCE, Evidence};
+use crate::state::{EVIDENCE, VERDICTS};
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -156,28 +157,34 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         batch.add_witnesses(context, inventory, tellers);
         batch.ask(context, jobs, &interrupted, &mut answers)?;
     }
-    let evidence: BTreeMap<String, Evidence> = context.state.read(EVIDENCE);
+    let evidence = context.state.entries(EVIDENCE);
     if args.expect.is_some() {
         let in_doubt = batch.in_doubt(&answers);
         let witnesses = witness::candidates(inventory, &selection.keys, &in_doubt, &evidence);
         batch.add_witnesses(context, inventory, witnesses);
         batch.ask(context, jobs, &interrupted, &mut answers)?;
     }
+    let (probes, complete, now) = (answers.count(), answers.complete, context.now());
+    let before = context.state.entries(VERDICTS);
     let run = judge::Run {
         context,
         inventory,
         args: &args,
         batch: &batch,
-        answers: &answers,
         places: &places,
+        before: &before,
         evidence: &evidence,
+        now,
     };
-    let judged = run.judge()?;
-    let lines = judged.into_iter().map(|one| report::Line::new(one, args.expect)).collect();
-    let results = report::Results::new(lines, answers.count(), answers.complete);
+    let judged = run.judge(answers)?;
+    let proven = run.proven(&judged);
+    // What is made of ten thousand results can have their memory.
+    drop((batch, places, before, evidence));
+    remember::remember_more(context, proven)?;
+    let results = report::Results::new(judged, probes, complete, now);
     results.say_unexpected(context, args.expect);
     let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
-    Ok(if answers.complete && !is_raised(&interrupted) { exit } else { Exit::Interrupted })
+    Ok(if complete && !is_raised(&interrupted) { exit } else { Exit::Interrupted })
 }
 
 /// Refuses a permission that none of the providers knows.

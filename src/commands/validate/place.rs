@@ -10,7 +10,7 @@ use crate::inventory::Inventory;
 use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Region, Scope};
 
 /// Returns the scopes where each key is effective, each scope resolved once.
-pub fn all<'a>(inventory: &'a Inventory, keys: &BTreeSet<KeyRef>) -> BTreeMap<&'a KeyRef, Vec<Scope>> {
+pub fn all<'a>(inventory: &'a Inventory, keys: &BTreeSet<&KeyRef>) -> BTreeMap<&'a KeyRef, Vec<Scope>> {
     let mut places: BTreeMap<&'a KeyRef, Vec<Scope>> = BTreeMap::new();
     let agencies: BTreeSet<_> = keys.iter().map(|key| &key.scope.agency).collect();
     for (scope, _) in inventory.scopes() {
@@ -19,7 +19,9 @@ pub fn all<'a>(inventory: &'a Inventory, keys: &BTreeSet<KeyRef>) -> BTreeMap<&'
         }
         for effective in inventory.effective(&scope) {
             if keys.contains(effective.key) {
-                places.entry(effective.key).or_default().push(scope.clone());
+                // Most keys are effective at one scope.
+                let one = || Vec::with_capacity(1);
+                places.entry(effective.key).or_insert_with(one).push(scope.clone());
             }
         }
     }

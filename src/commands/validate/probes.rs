@@ -3,15 +3,15 @@
 //! told is reduced at once, so that memory stays flat.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::seen::{self, Domains};
+use super::seen::{self, Common, Domains};
 use super::{is_raised, place};
 use crate::clock::Span;
 use crate::commands::logins::{self, Sought};
@@ -22,7 +22,7 @@ use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
 use crate::provider::{self, Credential, PermissionState};
-use crate::state::{LastVerdict, VERDICTS, Verdicts};
+use crate::state::{LastVerdict, VERDICTS};
 use crate::store::StoreProblem;
 
 /// What makes two records one question: provider, kind, and the secret (its
@@ -41,7 +41,7 @@ pub struct Probe<'a> {
     /// The probe that tells the login, where none is recorded.
     teller: Option<usize>,
     /// What its provider said, where another probe needs that, too.
-    said: Option<OnceLock<Judgement>>,
+    said: Option<Box<OnceLock<Judgement>>>,
 }
 
 /// What is asked of every key.
@@ -59,8 +59,6 @@ pub struct Wish<'a> {
 pub struct Batch<'a> {
     pub records: Vec<(&'a KeyRef, &'a Record, Ask)>,
     pub probes: Vec<Probe<'a>>,
-    /// Verdicts before this run.
-    pub before: Verdicts,
     /// The keys whose secret is not simply the recorded one.
     asked: BTreeMap<&'a KeyRef, Asked>,
     questions: BTreeMap<Question, usize>,
@@ -74,13 +72,13 @@ pub enum Ask {
     /// No provider was asked: why.
     Known(Box<Judgement>),
     /// A verdict young enough to be used again.
-    Remembered(LastVerdict),
+    Remembered(Box<LastVerdict>),
 }
 
 /// One answer, reduced.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    pub judgement: Judgement,
+    pub judgement: Box<Judgement>,
     pub domains: Domains,
     pub permissions: Vec<PermissionState>,
     pub latency: Duration,
@@ -90,6 +88,7 @@ pub struct Answer {
 /// All answers; none for what was not asked before the interruption.
 pub struct Answers {
     answers: Vec<Option<Answer>>,
+    common: Common,
     pub complete: bool,
 }
 
@@ -101,17 +100,30 @@ impl<'a> Batch<'a> {
     pub fn read(
         context: &Context,
         inventory: &'a Inventory,
-        keys: &BTreeSet<KeyRef>,
+        keys: &BTreeSet<&'a KeyRef>,
         wish: Wish<'_>,
     ) -> anyhow::Result<Self> {
-        let before: Verdicts = context.state.read(VERDICTS);
-        let (records, probes) = (Vec::new(), Vec::new());
-        let mut batch = Self { records, probes, before, asked: BTreeMap::new(), questions: BTreeMap::new() };
+        let before = wish.max_age.map(|_| context.state.entries(VERDICTS));
+        let (records, probes) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+        let (asked, questions) = (BTreeMap::new(), BTreeMap::new());
+        let mut batch = Self { records, probes, asked, questions };
         let mut store_trouble = None;
         for key in keys {
-            let Some((key, record)) = inventory.keys.get_key_value(key) else { continue };
+            let Some(record) = inventory.keys.get(key) else { continue };
             let ask = match context.secret(inventory, key, record, Slot::Current) {
-                Ok(Some(secret)) => batch.take(context, inventory, (key, record), secret, wish),
+                Ok(Some(secret)) => {
+                    let asked = Asked::of(context, inventory, key, record, &secret);
+                    let last = before.as_ref().and_then(|it| it.get(record.id.as_str()));
+                    let store = context.store_name_of(inventory, record);
+                    let young = |it: &LastVerdict| {
+                        is_young(it, context, inventory, (key, record), wish)
+                            && asked.is_that_of(it, record, store)
+                    };
+                    match last.filter(young) {
+                        Some(last) => Ask::Remembered(Box::new(last)),
+                        None => batch.take(context, inventory, (key, record), (secret, asked), wish),
+                    }
+                }
                 Ok(None) => {
                     let again = context.store_again(inventory, key, record);
                     Ask::Known(Box::new(missing(key).with_hint(again)))
@@ -139,21 +151,15 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Makes a question of a secret, unless it was answered not long ago.
+    /// Makes a question of a secret.
     fn take(
         &mut self,
         context: &Context,
         inventory: &'a Inventory,
         (key, record): (&'a KeyRef, &'a Record),
-        secret: Secret,
+        (secret, asked): (Secret, Asked),
         wish: Wish<'_>,
     ) -> Ask {
-        let asked = Asked::of(context, inventory, key, record, &secret);
-        let store = context.store_name_of(inventory, record);
-        let last = self.young_enough(context, inventory, (key, record), wish);
-        if let Some(last) = last.filter(|it| asked.is_that_of(it, record, store)) {
-            return Ask::Remembered(last.clone());
-        }
         if asked != Asked::Recorded {
             self.asked.insert(key, asked);
         }
@@ -177,9 +183,15 @@ impl<'a> Batch<'a> {
         let Some((by, held)) = logins::teller(inventory, Sought::of(key, record)) else { return };
         if let Ok(Some(secret)) = context.secret(inventory, by, held, Slot::Current) {
             let teller = self.question(by, held, secret);
-            self.probes[teller].said = Some(OnceLock::new());
+            self.probes[teller].said = Some(Box::default());
             self.probes[n].teller = Some(teller);
         }
+    }
+
+    /// Returns the last record that each probe answers.
+    pub fn last_uses(&self) -> BTreeMap<usize, usize> {
+        let asked = |ask: &Ask| if let Ask::Probe(probe) = ask { Some(*probe) } else { None };
+        self.records.iter().enumerate().filter_map(|(n, (_, _, ask))| Some((asked(ask)?, n))).collect()
     }
 
     /// Returns the keys that can tell whether a login that was refused is the
@@ -234,26 +246,6 @@ impl<'a> Batch<'a> {
         self.records.iter().any(|(_, _, ask)| matches!(ask, Ask::Remembered(_)))
     }
 
-    /// A verdict that proved nothing is never young enough, and one that was
-    /// judged by other records than now is not of this question. Whether it is
-    /// of the same secret only the store can tell: reading that costs little
-    /// beside the calls to the provider that are saved.
-    fn young_enough(
-        &self,
-        context: &Context,
-        inventory: &Inventory,
-        (key, record): (&KeyRef, &Record),
-        wish: Wish<'_>,
-    ) -> Option<&LastVerdict> {
-        let max_age = wish.max_age?;
-        let last = self.before.get(record.id.as_str())?;
-        let age = context.now().as_second() - last.checked_at.as_second();
-        let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
-        let young = proven && age >= 0 && age <= max_age.seconds;
-        let same_basis = || last.basis == place::basis(inventory, key, record, wish.places);
-        (young && same_basis()).then_some(last)
-    }
-
     fn question(&mut self, key: &'a KeyRef, record: &'a Record, secret: Secret) -> usize {
         let hash: [u8; 32] = Sha256::digest(secret.expose().as_bytes()).into();
         *self.questions.entry((key.provider, record.kind, hash)).or_insert_with(|| {
@@ -280,39 +272,35 @@ impl<'a> Batch<'a> {
         if total == 0 {
             return Ok(());
         }
-        let slots: Mutex<Vec<Option<Answer>>> = Mutex::new(vec![None; total]);
-        let next = AtomicUsize::new(0);
+        answers.answers.resize_with(self.probes.len(), || None);
+        let next = AtomicUsize::new(begin);
         let progress = context.console.progress(total, "validating");
         let network = context.net()?;
         let timeout = context.timeout();
-        let (shared, next, progress) = (&slots, &next, &progress);
+        let (next, progress) = (&next, &progress);
         std::thread::scope(|scope| {
-            // It is dropped with the last worker: that is the end.
-            let (alive, end) = std::sync::mpsc::channel::<()>();
+            // It ends with the last worker.
+            let (sender, arriving) = std::sync::mpsc::channel();
             for _ in 0..jobs.min(total) {
-                let alive = alive.clone();
+                let sender = sender.clone();
                 scope.spawn(move || {
-                    let _alive = alive;
                     while !is_raised(interrupted) {
                         let n = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(probe) = self.probes.get(begin + n) else { break };
+                        let Some(probe) = self.probes.get(n) else { break };
                         // One probe has the whole command's time; of many, each has its own.
                         let one = self.probes.len() == 1;
                         let deadline = if one { network.deadline } else { Instant::now() + timeout };
                         let answer = self.check(probe, provider::Net { deadline, ..network });
-                        if let Ok(mut slots) = shared.lock() {
-                            slots[n] = Some(answer);
-                        }
                         progress.step();
+                        // The other end waits for the last worker.
+                        let _ = sender.send((n, answer));
                     }
                 });
             }
-            drop(alive);
-            tell_of_interruption(context, interrupted, &end);
+            drop(sender);
+            answers.take(context, interrupted, &arriving);
         });
-        let found = slots.into_inner().unwrap_or_default();
-        answers.complete &= found.iter().all(Option::is_some);
-        answers.answers.extend(found);
+        answers.complete &= answers.answers.iter().all(Option::is_some);
         Ok(())
     }
 }
@@ -333,6 +321,7 @@ impl Batch<'_> {
         let held = judgement.facts.permissions.take().filter(|_| !probe.permissions.is_empty());
         let domains = seen::reduce(&mut judgement.facts, &probe.domains);
         judgement.facts.permissions = held;
+        let judgement = Box::new(judgement);
         Answer { judgement, domains, permissions, latency: start.elapsed(), at: net.now }
     }
 }
@@ -382,18 +371,22 @@ impl Probe<'_> {
     }
 }
 
-/// Waits for the workers, and says once why an interrupted run does not end
-/// at once: what was asked is waited for.
-fn tell_of_interruption(context: &Context, interrupted: &AtomicBool, end: &Receiver<()>) {
-    let mut told = false;
-    while end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
-        if is_raised(interrupted) && !told {
-            told = true;
-            context
-                .console
-                .note("interrupted: waiting for what was asked already; Ctrl-C again ends at once");
-        }
-    }
+/// A verdict that proved nothing is never young enough, and one that was
+/// judged by other records than now is not of this question. Whether it is of
+/// the same secret only the store can tell: reading that costs little beside
+/// the calls to the provider that are saved.
+fn is_young(
+    last: &LastVerdict,
+    context: &Context,
+    inventory: &Inventory,
+    (key, record): (&KeyRef, &Record),
+    wish: Wish<'_>,
+) -> bool {
+    let Some(max_age) = wish.max_age else { return false };
+    let age = context.now().as_second() - last.checked_at.as_second();
+    let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
+    let young = proven && age >= 0 && age <= max_age.seconds;
+    young && last.basis == place::basis(inventory, key, record, wish.places)
 }
 
 fn missing(key: &KeyRef) -> Judgement {
@@ -403,11 +396,42 @@ fn missing(key: &KeyRef) -> Judgement {
 impl Answers {
     /// Returns no answers yet.
     pub fn none() -> Self {
-        Self { answers: Vec::new(), complete: true }
+        Self { answers: Vec::new(), common: Common::default(), complete: true }
     }
 
     pub fn get(&self, n: usize) -> Option<&Answer> {
         self.answers.get(n).and_then(Option::as_ref)
+    }
+
+    /// Returns an answer for good the `last` time, before that a copy.
+    pub fn give(&mut self, n: usize, last: bool) -> Option<Answer> {
+        let answer = self.answers.get_mut(n)?;
+        if last { answer.take() } else { answer.clone() }
+    }
+
+    /// Takes what arrives from the workers until the last has ended, and says
+    /// once why an interrupted run does not end at once: what was asked is
+    /// waited for.
+    fn take(&mut self, context: &Context, interrupted: &AtomicBool, arriving: &Receiver<(usize, Answer)>) {
+        let mut told = false;
+        loop {
+            match arriving.recv_timeout(Duration::from_millis(200)) {
+                Ok((n, answer)) => {
+                    let kept = self.common.kept(answer);
+                    if let Some(slot) = self.answers.get_mut(n) {
+                        *slot = Some(kept);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if is_raised(interrupted) && !told {
+                told = true;
+                context
+                    .console
+                    .note("interrupted: waiting for what was asked already; Ctrl-C again ends at once");
+            }
+        }
     }
 
     /// Returns how many probes were answered.

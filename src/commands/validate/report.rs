@@ -1,7 +1,9 @@
 //! What `validate` tells: counts, one line a key, JSON by the contract.
 
+use std::io::{self, Write};
+
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::judge::{At, Judged};
@@ -11,53 +13,35 @@ use crate::commands::listing::{expires, verdict_cell};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Region, Scope, Verdict};
-use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
 
-/// One line of the results, its fields in the contract's order.
-#[derive(Debug, Clone, Serialize)]
-pub struct Line {
-    pub key: Option<KeyRef>,
-    pub provider: ProviderId,
-    pub kind: Kind,
-    pub scope: Option<Scope>,
-    pub verdict: Verdict,
-    pub reason: Option<Reason>,
-    pub reasons: Vec<Reason>,
-    pub causes: Vec<Cause>,
-    pub missing: Vec<String>,
-    pub detail: String,
-    pub hint: Option<String>,
-    pub at: Vec<At>,
-    pub identity: Option<String>,
-    pub role: Option<String>,
-    pub region: Option<Region>,
-    pub fingerprint: Option<Fingerprint>,
-    pub last2: Option<String>,
-    pub created: Option<String>,
-    pub expires: Option<String>,
-    pub age_days: Option<i64>,
-    pub changed: Option<bool>,
-    pub latency_ms: Option<u64>,
-    pub checked_at: Option<String>,
-    /// The verdict that the exit code is made of.
-    #[serde(skip)]
-    pub counts_as: Verdict,
-    /// A permission of `--require` is proven missing.
-    #[serde(skip)]
-    pub lacks_required: bool,
-    #[serde(skip)]
-    pub numbers: Numbers,
-}
-
-/// What metrics are made of; `None` where it is not known.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Numbers {
-    pub created: Option<Timestamp>,
-    pub expires: Option<Timestamp>,
-    pub checked: Option<Timestamp>,
-    pub last_success: Option<Timestamp>,
-    /// How many domains can be chosen.
-    pub selectable: Option<usize>,
+/// One line of the results, its fields in the contract's order. It borrows
+/// what it tells: of ten thousand only one is there at a time.
+#[derive(Serialize)]
+struct Line<'a> {
+    key: Option<&'a KeyRef>,
+    provider: ProviderId,
+    kind: Kind,
+    scope: Option<&'a Scope>,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    reasons: &'a [Reason],
+    causes: &'a [Cause],
+    missing: &'a [String],
+    detail: &'a str,
+    hint: Option<&'a str>,
+    at: &'a [At],
+    identity: Option<&'a str>,
+    role: Option<&'a str>,
+    region: Option<Region>,
+    fingerprint: Option<&'a Fingerprint>,
+    last2: Option<&'a str>,
+    created: Option<String>,
+    expires: Option<String>,
+    age_days: Option<i64>,
+    changed: Option<bool>,
+    latency_ms: Option<u64>,
+    checked_at: Option<String>,
 }
 
 /// How many of which verdict.
@@ -72,78 +56,50 @@ pub struct Summary {
     pub complete: bool,
 }
 
-/// All results, as the `data` of JSON.
-#[derive(Serialize)]
-pub struct Results {
+/// All results.
+pub struct Results<'a> {
     pub summary: Summary,
-    #[serde(rename = "results")]
-    pub lines: Vec<Line>,
+    pub judged: Vec<Judged<'a>>,
+    now: Timestamp,
 }
 
-impl Line {
-    /// Makes a line of a judged record, or of a key that is in no inventory.
-    pub fn new(one: Judged<'_>, expect: Option<super::Expect>) -> Self {
-        let counts_as = one.counts_as(expect);
-        let facts = &one.judgement.facts;
-        let record = one.record;
-        let created = record.and_then(|it| it.created).or(facts.created);
-        let expiry = facts.expires.or_else(|| record.map(|it| it.expires)).unwrap_or_default();
+impl<'a> Line<'a> {
+    fn of(one: &'a Judged<'_>, now: Timestamp) -> Self {
+        let judgement = &one.judgement;
+        let created = one.created();
         Self {
-            key: one.key.cloned(),
+            key: one.key,
             provider: one.provider,
             kind: one.kind,
-            scope: one.key.map(|it| it.scope.clone()),
-            verdict: one.judgement.verdict(),
-            reason: one.judgement.reason(),
-            reasons: one.judgement.reasons().to_vec(),
-            causes: one.judgement.causes.clone(),
-            missing: one.judgement.missing.clone(),
-            detail: one.judgement.detail.clone(),
-            hint: one.judgement.hint.clone(),
-            at: one.at,
-            identity: facts.identity.clone().or_else(|| record.and_then(|it| it.identity.clone())),
-            role: facts.role.clone().or_else(|| record.and_then(|it| it.role.clone())),
-            region: facts.region.or_else(|| record.and_then(|it| it.region)),
-            fingerprint: record.and_then(|it| it.fingerprint.clone()),
-            last2: record.and_then(|it| it.last2.clone()),
+            scope: one.key.map(|it| &it.scope),
+            verdict: judgement.verdict(),
+            reason: judgement.reason(),
+            reasons: judgement.reasons(),
+            causes: &judgement.causes,
+            missing: &judgement.missing,
+            detail: &judgement.detail,
+            hint: judgement.hint.as_deref(),
+            at: &one.at,
+            identity: one.told(|it| it.identity.as_deref(), |it| it.identity.as_deref()),
+            role: one.role(),
+            region: one.told(|it| it.region, |it| it.region),
+            fingerprint: one.record.and_then(|it| it.fingerprint.as_ref()),
+            last2: one.record.and_then(|it| it.last2.as_deref()),
             created: created.map(rfc3339),
-            expires: expires(expiry),
-            age_days: created.map(|it| (one.now.as_second() - it.as_second()).div_euclid(86_400)),
+            expires: expires(one.expires()),
+            age_days: created.map(|it| (now.as_second() - it.as_second()).div_euclid(86_400)),
             changed: one.changed,
             latency_ms: one.latency_ms,
             checked_at: one.checked_at.map(rfc3339),
-            counts_as,
-            lacks_required: one.lacks_required,
-            numbers: Numbers {
-                created,
-                expires: expiry.at(),
-                checked: one.checked_at,
-                last_success: one.last_success,
-                selectable: one.selectable,
-            },
         }
-    }
-
-    /// Returns the scopes worth naming: where it is not fit, unless a key that
-    /// was not accepted is so everywhere alike.
-    pub fn troubled(&self) -> impl Iterator<Item = (&At, Reason)> {
-        let accepted = matches!(self.verdict, Verdict::Valid | Verdict::Limited);
-        let alike = self.at.windows(2).all(|pair| pair[0].reason == pair[1].reason);
-        let places = if accepted || !alike { self.at.as_slice() } else { &[] };
-        places.iter().filter_map(|at| Some((at, at.reason?)))
-    }
-
-    /// Returns the key ref, or the provider of a key that is in no inventory.
-    pub fn name(&self) -> String {
-        self.key.as_ref().map_or_else(|| self.provider.as_str().to_owned(), ToString::to_string)
     }
 }
 
-impl Results {
-    pub fn new(lines: Vec<Line>, probes: usize, complete: bool) -> Self {
-        let count = |verdict| lines.iter().filter(|it| it.verdict == verdict).count();
+impl<'a> Results<'a> {
+    pub fn new(judged: Vec<Judged<'a>>, probes: usize, complete: bool, now: Timestamp) -> Self {
+        let count = |verdict| judged.iter().filter(|it| it.judgement.verdict() == verdict).count();
         let summary = Summary {
-            checked: lines.len(),
+            checked: judged.len(),
             valid: count(Verdict::Valid),
             limited: count(Verdict::Limited),
             rejected: count(Verdict::Rejected),
@@ -151,19 +107,23 @@ impl Results {
             probes,
             complete,
         };
-        Self { summary, lines }
+        Self { summary, judged, now }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        self.judged.iter().map(|one| Line::of(one, self.now))
     }
 
     /// Returns the code that speaks for all results.
     pub fn exit(&self, args: &Args) -> Exit {
-        Exit::merge(self.lines.iter().map(|line| verdict_exit(line.counts_as, args)))
+        Exit::merge(self.judged.iter().map(|one| verdict_exit(one.counts_as(args.expect), args)))
     }
 
     /// Says which keys were accepted although they were expected to be dead.
     pub fn say_unexpected(&self, context: &Context, expect: Option<super::Expect>) {
         let Some(expect) = expect else { return };
-        for line in self.lines.iter().filter(|it| matches!(it.verdict, Verdict::Valid | Verdict::Limited)) {
-            let name = line.name();
+        for one in self.judged.iter().filter(|it| it.judgement.accepted()) {
+            let name = one.name();
             context.console.warning(format!("`{name}` works, but was expected to be {}", expect.as_str()));
         }
     }
@@ -188,18 +148,29 @@ impl Results {
     }
 }
 
-impl Report for Results {
+/// The `data` of JSON.
+#[derive(Serialize)]
+struct Data<'a> {
+    summary: &'a Summary,
+    #[serde(serialize_with = "one_by_one")]
+    results: &'a Results<'a>,
+}
+
+fn one_by_one<S: Serializer>(results: &Results<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(results.lines())
+}
+
+impl Report for Results<'_> {
     fn command(&self) -> &'static str {
         "validate"
     }
 
     fn data(&self) -> Value {
-        serde_json::json!({ "summary": self.summary, "results": self.lines })
+        json::tree(&Data { summary: &self.summary, results: self }).unwrap_or_default()
     }
 
-    fn json(&self) -> String {
-        // Ten thousand results as a tree of values would be most of the memory.
-        serde_json::to_string(self).unwrap_or_else(|_| self.data().to_string())
+    fn pieces(&self) -> Option<&dyn Pieces> {
+        Some(self)
     }
 
     fn rows(&self) -> Option<&'static str> {
@@ -209,34 +180,35 @@ impl Report for Results {
     fn human(&self, page: &mut Page) {
         let mut table = Table::new(&["key", "kind", "verdict", "reason", "role", "took"])
             .optional(&["took", "role", "kind"]);
-        for line in &self.lines {
+        for one in &self.judged {
             table.row([
-                line.name().into(),
-                line.kind.as_str().into(),
-                verdict_cell(Some(line.verdict.as_str())),
-                line.reason.map(|it| it.as_str()).unwrap_or_default().into(),
-                line.role.clone().unwrap_or_default().into(),
-                line.latency_ms.map(|it| Cell::toned(format!("{it} ms"), Tone::Dim)).unwrap_or_default(),
+                one.name().into(),
+                one.kind.as_str().into(),
+                verdict_cell(Some(one.judgement.verdict().as_str())),
+                one.judgement.reason().map(|it| it.as_str()).unwrap_or_default().into(),
+                one.role().unwrap_or_default().into(),
+                one.latency_ms.map(|it| Cell::toned(format!("{it} ms"), Tone::Dim)).unwrap_or_default(),
             ]);
         }
         page.table(&table);
-        for line in self.lines.iter().filter(|it| it.verdict != Verdict::Valid) {
+        for one in self.judged.iter().filter(|it| it.judgement.verdict() != Verdict::Valid) {
+            let judgement = &one.judgement;
             page.blank();
-            page.line(Tone::Strong, line.name());
-            page.paragraph(Tone::Plain, 2, &line.detail);
-            if !line.causes.is_empty() {
-                let causes: Vec<&str> = line.causes.iter().map(|it| it.as_str()).collect();
+            page.line(Tone::Strong, one.name());
+            page.paragraph(Tone::Plain, 2, &judgement.detail);
+            if !judgement.causes.is_empty() {
+                let causes: Vec<&str> = judgement.causes.iter().map(|it| it.as_str()).collect();
                 page.paragraph(
                     Tone::Plain,
                     2,
                     &format!("likely causes, likeliest first: {}", causes.join(", ")),
                 );
             }
-            for (at, reason) in line.troubled() {
+            for (at, reason) in one.troubled() {
                 let domain = at.domain.as_ref().map_or("no domain", |it| it.as_str());
                 page.paragraph(Tone::Plain, 2, &format!("{} ({domain}): {} {reason}", at.scope, at.verdict));
             }
-            if let Some(hint) = &line.hint {
+            if let Some(hint) = &judgement.hint {
                 page.paragraph(Tone::Dim, 2, hint);
             }
         }
@@ -244,7 +216,17 @@ impl Report for Results {
     }
 }
 
-impl Results {
+impl Pieces for Results<'_> {
+    fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+        Ok(serde_json::to_writer(out, &Data { summary: &self.summary, results: self })?)
+    }
+
+    fn each_row(&self, line: &mut dyn FnMut(&Value) -> io::Result<()>) -> io::Result<()> {
+        self.lines().try_for_each(|it| line(&json::tree(&it)?))
+    }
+}
+
+impl Results<'_> {
     fn totals(&self, page: &mut Page) {
         if self.summary.checked < 2 {
             return;

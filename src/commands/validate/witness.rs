@@ -9,7 +9,7 @@ use crate::commands::accounts::{Mark, bound, marks, marks_of};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyState, Kind, ProviderId, Record};
 use crate::provider::{self, Family, Net};
-use crate::state::Evidence;
+use crate::state::{Entries, Evidence};
 
 /// How many keys are asked besides, to testify for one.
 const WITNESSES: usize = 2;
@@ -20,16 +20,26 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    pub fn of(batch: &Batch<'_>, answers: &Answers) -> Self {
+    /// Returns those that share a mark with one of the keys `in_doubt`.
+    pub fn of(
+        batch: &Batch<'_>,
+        answers: &Answers,
+        in_doubt: &[(&KeyRef, &Record)],
+        evidence: &Entries<Evidence>,
+    ) -> Self {
         let mut by_mark: BTreeMap<(ProviderId, Mark), Vec<usize>> = BTreeMap::new();
+        for (key, record) in in_doubt {
+            let marks = marks_of(record, evidence.get(record.id.as_str()).as_ref());
+            by_mark.extend(marks.into_iter().map(|mark| ((key.provider, mark), Vec::new())));
+        }
         for (n, probe) in batch.probes.iter().enumerate() {
             let Some(answer) = answers.get(n).filter(|it| it.judgement.accepted()) else { continue };
             let facts = &answer.judgement.facts;
             let domains = facts.domains.iter().flatten().map(|it| it.name.as_str());
-            let keys = facts.sibling_ids.iter().chain(&facts.remote_id).map(String::as_str);
+            let keys = facts.sibling_ids.iter().map(|it| &**it).chain(facts.remote_id.as_deref());
             let marks = marks(facts.account_id.as_deref(), keys, domains.chain(bound(probe.record)));
             for mark in marks {
-                let held = by_mark.entry((probe.key.provider, mark)).or_default();
+                let Some(held) = by_mark.get_mut(&(probe.key.provider, mark)) else { continue };
                 // Two are enough: one of them is another key than any that asks.
                 if held.len() < 2 {
                     held.push(n);
@@ -60,29 +70,30 @@ impl Accounts {
 /// known to share its account and may list keys.
 pub fn candidates<'a>(
     inventory: &'a Inventory,
-    selected: &BTreeSet<KeyRef>,
+    selected: &BTreeSet<&KeyRef>,
     in_doubt: &[(&KeyRef, &Record)],
-    evidence: &BTreeMap<String, Evidence>,
+    evidence: &Entries<Evidence>,
 ) -> BTreeSet<&'a KeyRef> {
     let mut chosen = BTreeSet::new();
     for (key, record) in in_doubt {
-        let own = marks_of(record, evidence.get(record.id.as_str()));
-        let mut others: Vec<(&KeyRef, &Record)> = inventory
-            .keys_of_agency(&key.scope.agency)
-            .filter(|(other, held)| {
-                other.provider == key.provider
-                    && held.state == KeyState::Active
-                    && !selected.contains(*other)
-                    && (held.fingerprint.is_none() || held.fingerprint != record.fingerprint)
+        let own = marks_of(record, evidence.get(record.id.as_str()).as_ref());
+        let others = inventory.keys_of_agency(&key.scope.agency).filter(|(other, held)| {
+            other.provider == key.provider
+                && held.state == KeyState::Active
+                && !selected.contains(*other)
+                && (held.fingerprint.is_none() || held.fingerprint != record.fingerprint)
+        });
+        let mut ranked: Vec<((bool, bool, bool), &KeyRef)> = others
+            .map(|(other, held)| {
+                let marks = marks_of(held, evidence.get(held.id.as_str()).as_ref());
+                let shared = marks.iter().any(|it| own.contains(it));
+                let lists = matches!(held.kind, Kind::Account | Kind::Api | Kind::Private | Kind::Agency);
+                let near = other.scope.covers(&key.scope) || key.scope.covers(&other.scope);
+                ((!shared, !lists, !near), other)
             })
             .collect();
-        others.sort_by_key(|(other, held)| {
-            let shared = marks_of(held, evidence.get(held.id.as_str())).iter().any(|it| own.contains(it));
-            let lists = matches!(held.kind, Kind::Account | Kind::Api | Kind::Private | Kind::Agency);
-            let near = other.scope.covers(&key.scope) || key.scope.covers(&other.scope);
-            (!shared, !lists, !near)
-        });
-        chosen.extend(others.into_iter().take(WITNESSES).map(|(other, _)| other));
+        ranked.sort_by_key(|(rank, _)| *rank);
+        chosen.extend(ranked.into_iter().take(WITNESSES).map(|(_, other)| other));
     }
     chosen
 }
@@ -127,8 +138,9 @@ mod tests {
         let old: KeyRef = "mailgun:old@acme".parse().unwrap();
         let in_doubt = (&old, &inventory.keys[&old]);
         let shared = Evidence { key_ids: vec!["aa-2".into()], ..Evidence::default() };
-        let evidence = [4_u8].map(|n| (record(n, Kind::Sending).id.to_string(), shared.clone())).into();
-        let chosen = candidates(&inventory, &[old.clone()].into(), &[in_doubt], &evidence);
+        let evidence = [4_u8].map(|n| (record(n, Kind::Sending).id.to_string(), shared.clone()));
+        let evidence = evidence.into_iter().collect();
+        let chosen = candidates(&inventory, &[&old].into(), &[in_doubt], &evidence);
         let names: Vec<&str> = chosen.iter().map(|it| it.as_str()).collect();
         assert_eq!(names, ["mailgun@acme", "mailgun@acme/wien"]);
     }

@@ -211,7 +211,7 @@ fn read_keys(facts: &mut Facts, evidence: &Evidence, notes: &mut Vec<String>) ->
         notes.push("its role could not be read".to_owned());
         return None;
     };
-    facts.sibling_ids = rows.iter().map(|it| it.id.to_ascii_lowercase()).collect();
+    facts.sibling_ids = rows.iter().map(|it| it.id.to_ascii_lowercase().into()).collect();
     facts.sibling_ids.sort();
     let id = evidence.id.as_ref()?;
     let Some(own) = rows.into_iter().find(|it| it.id.eq_ignore_ascii_case(id)) else {

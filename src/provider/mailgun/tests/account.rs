@@ -107,7 +107,7 @@ fn a_key_finds_its_own_row_by_the_id_it_carries() {
     assert_eq!(facts.remote_id.as_deref(), Some(ID));
     assert_eq!(facts.remote_name.as_deref(), Some("acme main"));
     assert_eq!(facts.expires, Some(Expiry::Never));
-    assert_eq!(facts.sibling_ids, ["11111111-22222222", ID]);
+    assert_eq!(facts.sibling_ids, ["11111111-22222222".into(), ID.into()]);
     assert_eq!(facts.created.unwrap().to_string(), "2024-06-11T14:20:11Z");
     assert_eq!(facts.allowlist, Some(false));
     // A legacy key carries no id; Mailgun echoes it.
