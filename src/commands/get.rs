@@ -77,7 +77,8 @@ fixed_words!(Field, "field");
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.selected(&args.selector)?;
-    let filter = Filter { provider: args.provider, kind: args.kind, label: args.label.as_deref() };
+    let filter =
+        Filter { provider: args.provider, kind: args.kind, label: args.label.as_deref(), disabled: false };
     let handed = handing::single(inventory, &selected, filter)?;
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     if let Some(field) = args.field {

@@ -25,6 +25,7 @@ pub mod help;
 pub mod identify;
 mod idle;
 mod intake;
+mod interruption;
 mod keeping;
 pub mod list;
 mod listing;

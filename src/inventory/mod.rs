@@ -105,6 +105,9 @@ pub struct Waiver {
     pub finding: String,
     pub key: Option<KeyRef>,
     pub scope: Option<Scope>,
+    /// Which of several things the finding is about: a provider's id of a key,
+    /// a consumer's name.
+    pub about: Option<String>,
     pub reason: String,
     pub until: Option<Timestamp>,
 }

@@ -29,6 +29,8 @@ pub struct Filter<'a> {
     pub provider: Option<ProviderId>,
     pub kind: Option<Kind>,
     pub label: Option<&'a str>,
+    /// Takes records that are switched off along.
+    pub disabled: bool,
 }
 
 impl Filter<'_> {
@@ -120,7 +122,7 @@ impl Inventory {
         }
         if arguments.is_empty() {
             for (key, record) in self.keys.iter().filter(|(key, record)| filter.accepts(key, record)) {
-                self.take(key, record, &mut selection);
+                self.take(key, record, filter, &mut selection);
             }
         }
         if selection.keys.is_empty() { Err(self.nothing(arguments, &selection)) } else { Ok(selection) }
@@ -147,23 +149,24 @@ impl Inventory {
         for (key, record) in self.keys_of_agency(&scope.agency) {
             let here = key.scope == *scope || below;
             if here && filter.accepts(key, record) {
-                self.take(key, record, selection);
+                self.take(key, record, filter, selection);
             }
         }
         Ok(())
     }
 
-    fn take<'a>(&self, key: &'a KeyRef, record: &Record, selection: &mut Selection<'a>) {
-        match record.state {
-            KeyState::Active if key.scope.location.is_some() && self.sends_elsewhere(&key.scope) => {
-                selection
-                    .skipped
-                    .push(format!("`{key}`: `{}` sends with another e-mail provider", key.scope));
-            }
-            KeyState::Active => {
-                selection.keys.insert(key);
-            }
-            state => selection.skipped.push(format!("`{key}` is {state} and skipped")),
+    fn take<'a>(&self, key: &'a KeyRef, record: &Record, filter: Filter<'_>, selection: &mut Selection<'a>) {
+        let wanted = match record.state {
+            KeyState::Active => true,
+            KeyState::Disabled => filter.disabled,
+            KeyState::Pending => false,
+        };
+        if !wanted {
+            selection.skipped.push(format!("`{key}` is {} and skipped", record.state));
+        } else if key.scope.location.is_some() && self.sends_elsewhere(&key.scope) {
+            selection.skipped.push(format!("`{key}`: `{}` sends with another e-mail provider", key.scope));
+        } else {
+            selection.keys.insert(key);
         }
     }
 

@@ -498,6 +498,12 @@ pub trait KeyAdmin: Sync {
         None
     }
 
+    /// Returns whether `listed`, the whole list of an account, shows enough of
+    /// each key to tell that none of them has this secret.
+    fn is_absent(&self, _listed: &[RemoteKey], _secret: &Secret) -> bool {
+        false
+    }
+
     /// Switches a key off or on, where that is a step of its own.
     fn switch(&self) -> Option<&dyn KeySwitch> {
         None

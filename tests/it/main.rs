@@ -4,6 +4,7 @@
 
 mod allowlist;
 mod audit;
+mod audit_online;
 mod backup;
 mod bad_input;
 mod basics;
@@ -17,6 +18,7 @@ mod create;
 mod documents;
 mod domains;
 mod exit_codes;
+mod expect_rejected;
 mod handing;
 mod highlevel;
 mod http_client;

@@ -108,6 +108,9 @@ pub struct Finding {
     /// Which of several things of its subject it is about.
     #[serde(skip)]
     pub about: Option<String>,
+    /// It leaves the audit undecided.
+    #[serde(skip)]
+    pub undecided: bool,
 }
 
 /// What a waiver says.
@@ -127,6 +130,12 @@ impl Finding {
         Self { key: Some(key.clone()), scope: Some(key.scope.clone()), ..Self::anywhere(id, detail, fix) }
     }
 
+    /// Returns the finding that something could not be looked at which the
+    /// audit should have seen.
+    pub fn undecided(key: &KeyRef, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { undecided: true, ..Self::on_key(Id::NotLookedAt, key, detail, fix) }
+    }
+
     /// Returns a finding on a scope.
     pub fn on_scope(id: Id, scope: &Scope, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { scope: Some(scope.clone()), ..Self::anywhere(id, detail, fix) }
@@ -144,6 +153,7 @@ impl Finding {
             waived: false,
             waiver: None,
             about: None,
+            undecided: false,
         }
     }
 

@@ -4,16 +4,13 @@ use jiff::Timestamp;
 
 use super::finding::{Finding, Id};
 use crate::clock::{Span, rfc3339, spoken};
+use crate::commands::idle;
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyState, Kind, ProviderId, Record, Verdict};
 use crate::state::{LastVerdict, Verdicts};
 
 /// A key that ends within this is worth a word.
 const SOON: Span = Span::seconds(14 * 86_400);
-
-/// Brevo ends a key that was not used for 90 days, and writes to the owner
-/// seven days before; this leaves ten (help.brevo.com, "API keys").
-const UNUSED: Span = Span::seconds(80 * 86_400);
 
 /// What the rules on keys look at.
 pub struct Look<'a> {
@@ -108,19 +105,9 @@ impl Look<'_> {
     }
 
     fn unused(&self, key: &KeyRef, record: &Record, last: Option<&LastVerdict>) -> Option<Finding> {
-        if key.provider != ProviderId::Brevo {
-            return None;
-        }
-        let seen = last.and_then(|it| it.accepted_at).into_iter().chain(record.created).max()?;
-        let idle = self.now.as_second() - seen.as_second();
-        (idle >= UNUSED.seconds).then(|| {
-            let detail = format!(
-                "not seen in use for {}; Brevo ends keys that are not used for 90 days",
-                spoken(idle)
-            );
-            let fix = format!("`keyctl validate {key}`; if nothing uses it: `keyctl remove {key} --revoke`");
-            Finding::on_key(Id::Unused, key, detail, fix)
-        })
+        let idle = idle::idle(key, record, last, self.now)?;
+        let fix = format!("`keyctl validate {key}`; if nothing uses it: `keyctl remove {key} --revoke`");
+        Some(Finding::on_key(Id::Unused, key, format!("it {}; {}", idle.seen, idle.rule), fix))
     }
 
     /// Where no location chooses domains with it, and no other key is managed

@@ -8,11 +8,13 @@ mod finding;
 mod keys;
 mod online;
 mod report;
+mod secrets;
 mod together;
 mod waivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::interruption::Interruption;
 use super::reporting::Reports;
 use crate::clock::Span;
 use crate::context::Context;
@@ -79,16 +81,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     findings.extend(together::gone(inventory, &scopes));
     findings.extend(together::rotations(inventory, &keys, now));
     findings.extend(together::machine(context, &keys));
-    let mut unread = false;
+    let mut online = online::Found::default();
     if args.online {
-        let online = online::look(context, inventory, &keys)?;
-        unread = online.unread;
-        findings.extend(online.findings);
+        online = online::look(context, inventory, &keys, &Interruption::watch())?;
+        findings.append(&mut online.findings);
     }
     waivers::apply(&mut findings, &inventory.waivers, now, args.scope.is_none());
     sort(&mut findings);
-    let exit = exit(&findings, args.strict, unread);
-    let audit = report::Audit { keys: keys.keys().copied().cloned().collect(), findings };
+    let exit = exit(&findings, args.strict, &online);
+    let complete = !online.interrupted;
+    let audit = report::Audit { keys: keys.keys().copied().cloned().collect(), findings, complete };
     Ok(Exit::merge([exit, audit.publish(context, &args.reports, args.strict)?]))
 }
 
@@ -121,11 +123,13 @@ fn sort(findings: &mut [Finding]) {
     });
 }
 
-fn exit(findings: &[Finding], strict: bool, unread: bool) -> Exit {
+fn exit(findings: &[Finding], strict: bool, online: &online::Found) -> Exit {
     let counts = |it: &Finding| !it.waived && (strict || it.severity != Severity::Note);
-    match findings.iter().any(counts) {
-        true => Exit::Rejected,
-        false if unread => Exit::Unknown,
-        false => Exit::Done,
-    }
+    let undecided = |it: &Finding| !it.waived && it.undecided;
+    let mut codes = vec![Exit::Done];
+    codes.extend(online.interrupted.then_some(Exit::Interrupted));
+    codes.extend(online.locked.then_some(Exit::Store));
+    codes.extend(findings.iter().any(counts).then_some(Exit::Rejected));
+    codes.extend(findings.iter().any(undecided).then_some(Exit::Unknown));
+    Exit::merge(codes)
 }

@@ -15,6 +15,8 @@ use crate::output::{Check, Checks, Family, Level, Outcome, Page, Report, Rule, S
 pub struct Audit {
     pub keys: Vec<KeyRef>,
     pub findings: Vec<Finding>,
+    /// `false` when Ctrl-C came before the end.
+    pub complete: bool,
 }
 
 impl Audit {
@@ -24,12 +26,17 @@ impl Audit {
     /// # Errors
     /// When stdout cannot be written.
     pub fn publish(&self, context: &Context, reports: &Reports, strict: bool) -> anyhow::Result<Exit> {
-        if !reports.any() {
+        let exit = if reports.any() {
+            let lines = reports.lines(context)?;
+            reports.publish(context, self, &self.checks(context, &lines, strict))?
+        } else {
             context.console.report(self)?;
-            return Ok(Exit::Done);
+            Exit::Done
+        };
+        if !self.complete {
+            context.console.warning("interrupted: not everything was looked at");
         }
-        let lines = reports.lines(context)?;
-        reports.publish(context, self, &self.checks(context, &lines, strict))
+        Ok(exit)
     }
 
     fn checks(&self, context: &Context, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Checks<'_> {
@@ -41,7 +48,7 @@ impl Audit {
         Checks {
             command: "audit",
             at: context.now(),
-            complete: true,
+            complete: self.complete,
             summary: self.sentence(),
             file: Some(reporting::inventory_name(context)),
             rules: Id::ALL
@@ -101,10 +108,10 @@ impl Audit {
 }
 
 fn check<'a>(finding: &'a Finding, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Check<'a> {
-    let outcome = match (finding.waived, finding.id, finding.severity) {
+    let outcome = match (finding.waived, finding.severity) {
         (true, ..) => Outcome::Waived,
-        (false, Id::NotLookedAt, _) if !strict => Outcome::Undecided,
-        (false, _, Severity::Note) if !strict => Outcome::Remarked,
+        (false, ..) if finding.undecided && !strict => Outcome::Undecided,
+        (false, Severity::Note) if !strict => Outcome::Remarked,
         (false, ..) => Outcome::Failed,
     };
     let mut facts = Vec::new();
@@ -149,7 +156,10 @@ impl Report for Audit {
     }
 
     fn data(&self) -> Value {
-        serde_json::json!({ "findings": self.findings })
+        match self.complete {
+            true => serde_json::json!({ "findings": self.findings }),
+            false => serde_json::json!({ "findings": self.findings, "complete": false }),
+        }
     }
 
     fn rows(&self) -> Option<&'static str> {

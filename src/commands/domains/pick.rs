@@ -109,7 +109,8 @@ pub fn pick(args: &Args, context: &Context, fallback: Option<&Scope>) -> anyhow:
         inventory.record(key)?;
         facet(key.provider)?;
     }
-    let filter = Filter { provider: args.provider, kind: args.kind, label: args.label.as_deref() };
+    let filter =
+        Filter { provider: args.provider, kind: args.kind, label: args.label.as_deref(), disabled: false };
     let selection = inventory.select(asked.as_slice(), Reach::Effective, filter)?;
     for skipped in &selection.skipped {
         context.console.note(format!("note: {skipped}"));

@@ -131,6 +131,6 @@ pub fn reader<'a>(
     if record.kind == able {
         return Ok((key, record));
     }
-    let filter = Filter { provider: Some(key.provider), kind: Some(able), label: None };
+    let filter = Filter { provider: Some(key.provider), kind: Some(able), ..Filter::default() };
     inventory.choose(&Selected::Scope(scope.clone()), &[able], filter)
 }

@@ -9,7 +9,7 @@ use super::{Args, probes};
 use crate::commands::{intake, permitted};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
-use crate::key::{Kind, ProviderId, Record, RecordId};
+use crate::key::{Judgement, Kind, ProviderId, Record, RecordId};
 use crate::provider::{self, Credential, Detection, Unsorted};
 
 /// Refuses the options that describe a key which is in no inventory.
@@ -72,15 +72,22 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let domains = super::seen::reduce(&mut judgement.facts, &BTreeSet::new());
     let mut record = Record::new(RecordId::from_random([0; 10]), kind);
     record.describe_secret(&taken.secret, provider.chosen_by_person(kind));
+    if login.is_none() {
+        ask_for_login(&mut judgement, provider.id(), kind);
+    }
     let described = (provider.id(), &record);
     let lacks_required =
         super::judge::judge_alone(&mut judgement, described, &args.require, &states, context.now());
+    let dead = super::judge::says_dead(&judgement);
+    if args.expect.is_some() && !dead {
+        super::witness::say_unproven(&mut judgement, None);
+    }
     let judged = Judged {
         key: None,
         provider: provider.id(),
         kind,
         record: Some(&record),
-        dead: super::judge::says_dead(&judgement),
+        dead,
         judgement: Box::new(judgement),
         at: Vec::new(),
         latency_ms: Some(probes::millis(start.elapsed())),
@@ -94,6 +101,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let results = Results::new(vec![judged], 1, true, net.now);
     results.say_unexpected(context, args.expect);
     Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))
+}
+
+/// A key that is recorded nowhere needs its login in this call.
+fn ask_for_login(judgement: &mut Judgement, provider: ProviderId, kind: Kind) {
+    if provider == ProviderId::Brevo && kind == Kind::Smtp {
+        let page = "Brevo's SMTP page shows it, `…@smtp-brevo.com`";
+        judgement.detail = "an SMTP key can only be proven together with its login".to_owned();
+        judgement.hint = Some(format!("give the login as well: `--login LOGIN`; {page}"));
+    }
 }
 
 /// Checks that a provider has keys of the kind that was said.

@@ -121,6 +121,9 @@ impl<'a> Run<'_, 'a> {
                 Ask::Probe(_) | Ask::Known(_) => self.judge_places(&mut one),
             }
             one.changed = self.changed(record, &one.judgement);
+            if self.args.expect.is_some() && !one.dead {
+                witness::say_unproven(&mut one.judgement, Some(key));
+            }
             judged.push(one);
         }
         Ok(judged)

@@ -15,9 +15,8 @@ mod seen;
 mod witness;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::interruption::Interruption;
 use super::remember;
 use super::reporting::Reports;
 use crate::clock::Span;
@@ -136,16 +135,22 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     adhoc::refuse_its_options(&args)?;
     let inventory = context.inventory()?;
     let selected = context.all_selected(&args.selectors)?;
-    let filter = Filter { provider: args.provider, ..Filter::default() };
+    // A key that was switched off is one that should be dead.
+    let disabled = args.expect.is_some();
+    let filter = Filter { provider: args.provider, disabled, ..Filter::default() };
     let selection = inventory.select(&selected, Reach::Below, filter)?;
     for skipped in &selection.skipped {
         context.console.note(format!("note: {skipped}"));
     }
     check_permissions(selection.keys.iter().map(|it| it.provider), &args.require)?;
-    let interrupted = interruption();
+    let interrupted = Interruption::watch();
     let places = place::all(inventory, &selection.keys);
     // What was not looked at then cannot be told from a verdict.
     let looks_closer = !args.require.is_empty() || args.expect.is_some();
+    if looks_closer && args.max_age.is_some() {
+        let why = "every key is asked, since `--require` and `--expect` need more than a verdict";
+        context.console.note(format!("note: `--max-age` is not used: {why}"));
+    }
     let max_age = args.max_age.filter(|_| !looks_closer);
     let wish = probes::Wish { require: &args.require, max_age, places: &places };
     let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
@@ -184,7 +189,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let results = report::Results::new(judged, probes, complete, now);
     results.say_unexpected(context, args.expect);
     let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
-    Ok(if complete && !is_raised(&interrupted) { exit } else { Exit::Interrupted })
+    Ok(if complete && !interrupted.is_raised() { exit } else { Exit::Interrupted })
 }
 
 /// Refuses a permission that none of the providers knows.
@@ -192,23 +197,6 @@ fn check_permissions(providers: impl Iterator<Item = ProviderId>, names: &[Strin
     let providers: BTreeSet<ProviderId> = providers.collect();
     super::permitted::known(providers, names)
         .map_err(|why| Situation::usage(why).hint("`keyctl permissions KEYREF` lists what there is"))
-}
-
-/// Returns a flag that Ctrl-C raises, so that a partial report can be given; a
-/// second Ctrl-C ends the process as always.
-fn interruption() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    #[cfg(unix)]
-    {
-        use signal_hook::consts::SIGINT;
-        let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&flag));
-        let _ = signal_hook::flag::register(SIGINT, Arc::clone(&flag));
-    }
-    flag
-}
-
-fn is_raised(flag: &AtomicBool) -> bool {
-    flag.load(Ordering::Relaxed)
 }
 
 /// Returns the exit code of one verdict.

@@ -4,16 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::place;
 use super::seen::{self, Common, Domains};
-use super::{is_raised, place};
 use crate::clock::Span;
+use crate::commands::interruption::Interruption;
 use crate::commands::logins::{self, Sought};
 use crate::commands::permitted;
 use crate::commands::remember::Asked;
@@ -264,7 +265,7 @@ impl<'a> Batch<'a> {
         &self,
         context: &Context,
         jobs: usize,
-        interrupted: &AtomicBool,
+        interrupted: &Interruption,
         answers: &mut Answers,
     ) -> anyhow::Result<()> {
         let begin = answers.answers.len();
@@ -284,7 +285,7 @@ impl<'a> Batch<'a> {
             for _ in 0..jobs.min(total) {
                 let sender = sender.clone();
                 scope.spawn(move || {
-                    while !is_raised(interrupted) {
+                    while !interrupted.is_raised() {
                         let n = next.fetch_add(1, Ordering::Relaxed);
                         let Some(probe) = self.probes.get(n) else { break };
                         // One probe has the whole command's time; of many, each has its own.
@@ -412,7 +413,7 @@ impl Answers {
     /// Takes what arrives from the workers until the last has ended, and says
     /// once why an interrupted run does not end at once: what was asked is
     /// waited for.
-    fn take(&mut self, context: &Context, interrupted: &AtomicBool, arriving: &Receiver<(usize, Answer)>) {
+    fn take(&mut self, context: &Context, interrupted: &Interruption, arriving: &Receiver<(usize, Answer)>) {
         let mut told = false;
         loop {
             match arriving.recv_timeout(Duration::from_millis(200)) {
@@ -425,7 +426,7 @@ impl Answers {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if is_raised(interrupted) && !told {
+            if interrupted.is_raised() && !told {
                 told = true;
                 context
                     .console

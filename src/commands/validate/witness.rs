@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::probes::{Answers, Batch, Probe};
 use crate::commands::accounts::{Mark, bound, marks, marks_of};
 use crate::inventory::Inventory;
-use crate::key::{KeyRef, KeyState, Kind, ProviderId, Record};
+use crate::key::{Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record};
 use crate::provider::{self, Family, Net};
 use crate::state::{Entries, Evidence};
 
@@ -111,6 +111,36 @@ pub fn is_unlisted(net: &Net<'_>, witness: &Probe<'_>, key: &KeyRef, record: &Re
         },
         Err(_) => false,
     }
+}
+
+/// Says why a key that was not accepted is not proven dead, and what would
+/// prove it; `key` is none for one that is in no inventory.
+pub fn say_unproven(judgement: &mut Judgement, key: Option<&KeyRef>) {
+    if judgement.accepted() {
+        return;
+    }
+    let why = match judgement.reason() {
+        Some(Reason::Unauthorized) => {
+            let add = key.map_or_else(|| "PROVIDER:LABEL@AGENCY".to_owned(), another);
+            judgement.hint = Some(match key {
+                Some(_) => {
+                    format!("record another key of the same account, `keyctl add {add}`, and ask again")
+                }
+                None => format!(
+                    "record it and another key of its account, `keyctl add {add}`, and ask for it there"
+                ),
+            });
+            "a refusal may have other causes, and no other key of its account was accepted from here; "
+        }
+        Some(Reason::IpBlocked) => "this address is blocked, so its refusal says nothing of the key; ",
+        Some(Reason::SecretMissing | Reason::StoreLocked) => "without its secret it cannot be tried; ",
+        _ => "",
+    };
+    judgement.detail = format!("not proven dead: {why}{}", judgement.detail);
+}
+
+fn another(key: &KeyRef) -> String {
+    format!("{}:LABEL@{}", key.provider, key.scope.agency)
 }
 
 #[cfg(test)]

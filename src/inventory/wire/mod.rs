@@ -93,8 +93,9 @@
 //! finding = "…"                     # required: the id of an audit finding
 //! key = "mailgun@acme"
 //! scope = "acme"
+//! about = "…"                       # one of several things: a remote id, a consumer
 //! reason = "…"                      # required
-//! until = "2026-12-24"
+//! until = "2026-12-24"              # through this day (UTC)
 //! ```
 //!
 //! Fields and tables that are not known here are left alone, so a newer

@@ -319,6 +319,7 @@ fn waiver(section: &Section<'_>) -> Result<Waiver, Fail> {
         finding: section.line("finding")?.ok_or_else(|| section.lacks("finding", "the id of a finding"))?,
         key: section.key_ref("key")?,
         scope: section.scope("scope")?,
+        about: section.line("about")?,
         reason: section.text("reason")?.ok_or_else(|| section.lacks("reason", "why it is accepted"))?,
         until: section.date("until")?,
     })

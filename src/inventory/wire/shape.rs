@@ -231,6 +231,7 @@ fn waiver(waiver: &Waiver) -> Fields {
     fields.text("finding", Some(&waiver.finding));
     fields.text("key", waiver.key.as_ref().map(|it| it.as_str()));
     fields.text("scope", waiver.scope.as_ref().map(ToString::to_string).as_deref());
+    fields.text("about", waiver.about.as_deref());
     fields.text("reason", Some(&waiver.reason));
     fields.date("until", waiver.until);
     fields

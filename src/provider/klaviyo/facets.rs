@@ -65,6 +65,10 @@ impl KeyAdmin for Klaviyo {
         own(listed, secret)
     }
 
+    fn is_absent(&self, listed: &[RemoteKey], secret: &Secret) -> bool {
+        super::is_absent(listed, secret)
+    }
+
     fn switch(&self) -> Option<&dyn KeySwitch> {
         Some(self)
     }

@@ -133,14 +133,38 @@ fn describe(net: &Net<'_>, credential: &Credential<'_>, facts: &mut Facts) {
     facts.permissions = own.permissions.clone();
 }
 
+/// How many characters at its end Klaviyo shows of a key: `pk_****abcd`.
+const SHOWN: usize = 4;
+
+/// Returns the end of a text as long as what is shown of a key.
+fn ending(text: &str) -> Option<&str> {
+    text.get(text.len().checked_sub(SHOWN)?..)
+}
+
+/// Returns what would be shown of a secret.
+fn ending_of(secret: &Secret) -> Option<&str> {
+    ending(secret.expose())
+}
+
 /// Returns the one key of the list whose masked form ends like `secret`.
 fn own<'l>(listed: &'l [RemoteKey], secret: &Secret) -> Option<&'l RemoteKey> {
-    let text = secret.expose();
-    let last = text.get(text.len().checked_sub(4)?..)?;
+    let last = ending_of(secret)?;
     let mut fitting =
         listed.iter().filter(|it| it.masked.as_deref().is_some_and(|masked| masked.ends_with(last)));
     let first = fitting.next()?;
     fitting.next().is_none().then_some(first)
+}
+
+/// Returns whether every key of the list shows its end, and none ends like `secret`.
+fn is_absent(listed: &[RemoteKey], secret: &Secret) -> bool {
+    let Some(last) = ending_of(secret) else { return false };
+    // The key that lists is itself in the list.
+    let whole = !listed.is_empty();
+    whole
+        && listed.iter().all(|it| {
+            let shown = it.masked.as_deref().and_then(ending);
+            shown.is_some_and(|it| it != last && it.bytes().all(|b| b.is_ascii_alphanumeric()))
+        })
 }
 
 /// Returns the company id inside a key of the newer form.

@@ -100,7 +100,8 @@ impl Edit {
             Self::Waive(at, reason) => {
                 let finding = format!("finding-{}", at % 5);
                 let key = (at % 2 == 0).then(|| key("mailgun@acme"));
-                let waiver = Waiver { finding, key, scope: None, reason: reason.clone(), until: None };
+                let waiver =
+                    Waiver { finding, key, scope: None, about: None, reason: reason.clone(), until: None };
                 let place = at % (inventory.waivers.len() + 1);
                 inventory.waivers.insert(place, waiver);
                 Some(())
