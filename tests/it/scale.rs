@@ -70,6 +70,40 @@ fn a_thousand_keys_are_probed_once_for_each_secret() {
 
 #[cfg(unix)]
 #[test]
+fn a_host_that_never_answers_does_not_hold_up_an_interrupted_run() {
+    let sandbox = Sandbox::start();
+    let world = many(&sandbox, 1, 6);
+    let known = sandbox.requests().len();
+    sandbox.fault(json!({"host": "*", "after": 6, "action": {"hang": true}}));
+    let mut command = world.command(&["-f", "json", "validate", "--jobs", "2", "--timeout", "10m"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while sandbox.requests().len() < known + 6 {
+        assert!(Instant::now() < patience, "nothing was asked");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    // It would wait for ten minutes.
+    let end = Instant::now() + Duration::from_secs(60);
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        assert!(Instant::now() < end, "it waits for the silent host");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(code, Some(130));
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    let summary = &document["data"]["summary"];
+    assert_eq!(summary["complete"], false);
+    assert!(summary["checked"].as_u64().unwrap() < 6, "{summary}");
+}
+
+#[cfg(unix)]
+#[test]
 fn an_interruption_leaves_a_report_of_what_is_known() {
     let sandbox = Sandbox::with(&["--latency", "150ms"]);
     let world = many(&sandbox, 1, 80);

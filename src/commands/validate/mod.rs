@@ -14,6 +14,7 @@ mod report;
 mod seen;
 mod witness;
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use super::interruption::Interruption;
@@ -22,10 +23,13 @@ use super::reporting::Reports;
 use crate::clock::Span;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
+use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach};
 use crate::key::kind::fixed_words;
 use crate::key::{Domain, Kind, ProviderId, Region, Selector, Verdict};
 use crate::state::{EVIDENCE, VERDICTS};
+use place::Places;
+use probes::Batch;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -155,28 +159,57 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let wish = probes::Wish { require: &args.require, max_age, places: &places };
     let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
     let mut answers = probes::Answers::none();
-    let jobs = usize::from(args.jobs);
-    batch.ask(context, jobs, &interrupted, &mut answers)?;
+    let course = Course { args: &args, context, inventory, interrupted: &interrupted };
+    // A probe that hangs cannot be stopped: the report is given beside it.
+    let abandon = |batch: &Batch<'_>, answers| conclude(course, batch, &places, answers);
+    let asking = probes::Asking {
+        context,
+        jobs: usize::from(args.jobs),
+        interrupted: &interrupted,
+        abandon: &abandon,
+    };
+    batch.ask(asking, &mut answers)?;
     let tellers = batch.tellers(inventory, &answers);
     if !tellers.is_empty() {
         batch.add_witnesses(context, inventory, tellers);
-        batch.ask(context, jobs, &interrupted, &mut answers)?;
+        batch.ask(asking, &mut answers)?;
     }
-    let evidence = context.state.entries(EVIDENCE);
     if args.expect.is_some() {
+        let evidence = context.state.entries(EVIDENCE);
         let in_doubt = batch.in_doubt(&answers);
         let witnesses = witness::candidates(inventory, &selection.keys, &in_doubt, &evidence);
         batch.add_witnesses(context, inventory, witnesses);
-        batch.ask(context, jobs, &interrupted, &mut answers)?;
+        batch.ask(asking, &mut answers)?;
     }
+    conclude(course, batch, places, answers)
+}
+
+/// What the end of a run needs besides its answers.
+#[derive(Clone, Copy)]
+struct Course<'r> {
+    args: &'r Args,
+    context: &'r Context,
+    inventory: &'r Inventory,
+    interrupted: &'r Interruption,
+}
+
+/// Judges what was answered, remembers it and tells it.
+fn conclude<'r>(
+    course: Course<'r>,
+    batch: impl Borrow<Batch<'r>>,
+    places: impl Borrow<Places<'r>>,
+    answers: probes::Answers,
+) -> anyhow::Result<Exit> {
+    let Course { args, context, inventory, interrupted } = course;
     let (probes, complete, now) = (answers.count(), answers.complete, context.now());
     let before = context.state.entries(VERDICTS);
+    let evidence = context.state.entries(EVIDENCE);
     let run = judge::Run {
         context,
         inventory,
-        args: &args,
-        batch: &batch,
-        places: &places,
+        args,
+        batch: batch.borrow(),
+        places: places.borrow(),
         before: &before,
         evidence: &evidence,
         now,
@@ -188,7 +221,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     remember::remember_more(context, proven)?;
     let results = report::Results::new(judged, probes, complete, now);
     results.say_unexpected(context, args.expect);
-    let exit = Exit::merge([results.exit(&args), results.publish(context, &args)?]);
+    let exit = Exit::merge([results.exit(args), results.publish(context, args)?]);
     Ok(if complete && !interrupted.is_raised() { exit } else { Exit::Interrupted })
 }
 

@@ -9,6 +9,9 @@ use crate::commands::remember;
 use crate::inventory::Inventory;
 use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Region, Scope};
 
+/// The scopes where each key is effective.
+pub type Places<'a> = BTreeMap<&'a KeyRef, Vec<Scope>>;
+
 /// Returns the scopes where each key is effective, each scope resolved once.
 pub fn all<'a>(inventory: &'a Inventory, keys: &BTreeSet<&KeyRef>) -> BTreeMap<&'a KeyRef, Vec<Scope>> {
     let mut places: BTreeMap<&'a KeyRef, Vec<Scope>> = BTreeMap::new();

@@ -19,7 +19,7 @@ use crate::commands::logins::{self, Sought};
 use crate::commands::permitted;
 use crate::commands::remember::Asked;
 use crate::context::{Context, Slot};
-use crate::exit::Situation;
+use crate::exit::{self, Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
 use crate::provider::{self, Credential, PermissionState};
@@ -54,6 +54,28 @@ pub struct Wish<'a> {
     pub max_age: Option<Span>,
     /// The scopes where each key is effective.
     pub places: &'a BTreeMap<&'a KeyRef, Vec<Scope>>,
+}
+
+/// How a batch is asked.
+#[derive(Clone, Copy)]
+pub struct Asking<'r, 'a> {
+    pub context: &'r Context,
+    /// Probes at the same time.
+    pub jobs: usize,
+    pub interrupted: &'r Interruption,
+    /// Tells what is known when probes still hang some time after Ctrl-C; the
+    /// process ends with its code.
+    pub abandon: &'r dyn Fn(&Batch<'a>, Answers) -> anyhow::Result<Exit>,
+}
+
+/// How long probes that are under way are waited for after Ctrl-C.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether all that was asked was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    Whole,
+    Abandoned,
 }
 
 /// The selected records and the questions they come to.
@@ -261,13 +283,8 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// When the network cannot be set up (a bad variable).
-    pub fn ask(
-        &self,
-        context: &Context,
-        jobs: usize,
-        interrupted: &Interruption,
-        answers: &mut Answers,
-    ) -> anyhow::Result<()> {
+    pub fn ask(&self, asking: Asking<'_, 'a>, answers: &mut Answers) -> anyhow::Result<()> {
+        let Asking { context, jobs, interrupted, abandon } = asking;
         let begin = answers.answers.len();
         let total = self.probes.len() - begin;
         if total == 0 {
@@ -299,7 +316,12 @@ impl<'a> Batch<'a> {
                 });
             }
             drop(sender);
-            answers.take(context, interrupted, &arriving);
+            if answers.take(context, interrupted, &arriving) == Arrival::Abandoned {
+                progress.clear();
+                let known = Answers { complete: false, ..std::mem::replace(answers, Answers::none()) };
+                let exit = abandon(self, known).unwrap_or(Exit::Interrupted);
+                exit::leave(exit);
+            }
         });
         answers.complete &= answers.answers.iter().all(Option::is_some);
         Ok(())
@@ -413,8 +435,13 @@ impl Answers {
     /// Takes what arrives from the workers until the last has ended, and says
     /// once why an interrupted run does not end at once: what was asked is
     /// waited for.
-    fn take(&mut self, context: &Context, interrupted: &Interruption, arriving: &Receiver<(usize, Answer)>) {
-        let mut told = false;
+    fn take(
+        &mut self,
+        context: &Context,
+        interrupted: &Interruption,
+        arriving: &Receiver<(usize, Answer)>,
+    ) -> Arrival {
+        let mut told: Option<Instant> = None;
         loop {
             match arriving.recv_timeout(Duration::from_millis(200)) {
                 Ok((n, answer)) => {
@@ -424,13 +451,17 @@ impl Answers {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => return Arrival::Whole,
             }
-            if interrupted.is_raised() && !told {
-                told = true;
-                context
-                    .console
-                    .note("interrupted: waiting for what was asked already; Ctrl-C again ends at once");
+            match told {
+                None if interrupted.is_raised() => {
+                    told = Some(Instant::now());
+                    context.console.note(
+                        "interrupted: waiting a moment for what was asked already; Ctrl-C again ends at once",
+                    );
+                }
+                Some(at) if at.elapsed() > PATIENCE => return Arrival::Abandoned,
+                _ => {}
             }
         }
     }
