@@ -8,8 +8,10 @@ mod encode;
 mod origin;
 mod pace;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::Patience;
 pub use client::{Client, Settings, holds_certificate, install_crypto};
 pub use encode::segment;
 pub use origin::Origin;
@@ -92,13 +94,46 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// A limit the vendor publishes: `burst` calls at once, then one `every` so
-/// often, counted per bucket (an account and a class of paths).
+/// A limit the vendor publishes, or what is kept of it so that something is
+/// left to the account's other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub calls: usize,
+    pub per: Duration,
+}
+
+/// `15 a minute`, as messages say it.
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.per.as_secs() {
+            1 => write!(f, "{} a second", self.calls),
+            60 => write!(f, "{} a minute", self.calls),
+            3600 => write!(f, "{} an hour", self.calls),
+            seconds => write!(f, "{} in {seconds} seconds", self.calls),
+        }
+    }
+}
+
+/// Whose budget a call counts against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The account's id.
+    Account(String),
+    /// A key whose account nobody told: an account of its own, until it is
+    /// learned in this run ([`Http::learn`]).
+    Key(String),
+    /// The same where limits are tight: until it is learned, it may be of any
+    /// account, so that all such keys are counted together.
+    Stranger(String),
+}
+
+/// The limits of a class of calls. All of them hold, for each account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
-    pub bucket: String,
-    pub every: Duration,
-    pub burst: u32,
+    pub owner: Owner,
+    /// Calls of one class are counted together; unique among all vendors.
+    pub class: &'static str,
+    pub limits: &'static [Limit],
 }
 
 /// One request, as data.
@@ -210,6 +245,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// Refused, no such host, network down: the request was not processed.
     NotSent,
+    /// It was not sent: the account's calls are used up.
+    OverBudget,
     /// It was sent, but no whole answer came (cut, timed out): a change may
     /// have been made.
     NoAnswer,
@@ -222,6 +259,7 @@ impl Failure {
     pub fn reason(&self) -> Reason {
         match self.kind {
             FailureKind::NotSent | FailureKind::NoAnswer => Reason::Unreachable,
+            FailureKind::OverBudget => Reason::RateLimited,
             FailureKind::Tls => Reason::Tls,
             FailureKind::Malformed => Reason::UnexpectedResponse,
         }
@@ -240,4 +278,22 @@ pub trait Http: Sync {
     /// # Errors
     /// [`Failure`] when there is no HTTP answer at all; any status is a reply.
     fn send(&self, request: &Request<'_>, deadline: std::time::Instant) -> Result<Reply, Failure>;
+
+    /// Sends `request` like [`Self::send`], but waits for the account's budget
+    /// at the cost of `patience`: what it has spent is added to `deadline`.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    fn send_in_turn(
+        &self,
+        request: &Request<'_>,
+        deadline: std::time::Instant,
+        _patience: &Patience<'_>,
+    ) -> Result<Reply, Failure> {
+        self.send(request, deadline)
+    }
+
+    /// Takes note of the account a key is of, and of `others` that are of the
+    /// same one, as [`Owner`] names them.
+    fn learn(&self, _key: &str, _others: &[Arc<str>], _account: &str) {}
 }

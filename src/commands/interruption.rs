@@ -29,6 +29,11 @@ impl Interruption {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Returns the flag itself, for those who know no commands.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Waits until every sender of `end` is dropped, and says once why an
     /// interrupted run does not end at once: what was asked is waited for.
     pub fn wait(&self, console: &Console, end: &Receiver<()>) {

@@ -216,7 +216,7 @@ impl Context {
                 self.network.get_or_init(|| made)
             }
         };
-        Ok(Net { http: &network.client, smtp: &network.speaker, now: self.now(), deadline })
+        Ok(Net { http: &network.client, smtp: &network.speaker, now: self.now(), deadline, patience: None })
     }
 
     fn open_network(&self) -> anyhow::Result<Network> {

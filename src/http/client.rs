@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io::Read as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reqwest::blocking;
 
-use super::budget::Budget;
+use super::budget::{Budget, Patience};
 use super::origin::{Origin, Place};
 use super::{Auth, Effect, Failure, FailureKind, Http, Method, Reply, Request, encode, pace};
 use crate::checkpoint;
@@ -201,7 +201,7 @@ impl Client {
                 Some(format!("check the network{}", self.proxy_clause(proxied)))
             }
             FailureKind::NotSent => Some("check the network, then try again".to_owned()),
-            FailureKind::NoAnswer | FailureKind::Malformed => None,
+            FailureKind::NoAnswer | FailureKind::Malformed | FailureKind::OverBudget => None,
         };
         let again = kind == FailureKind::NoAnswer && !error.is_timeout();
         Broken { failure: Failure { kind, message, hint }, again }
@@ -245,16 +245,44 @@ impl From<Failure> for Broken {
 
 impl Http for Client {
     fn send(&self, request: &Request<'_>, deadline: Instant) -> Result<Reply, Failure> {
+        self.send_all(request, deadline, None)
+    }
+
+    fn send_in_turn(
+        &self,
+        request: &Request<'_>,
+        deadline: Instant,
+        patience: &Patience<'_>,
+    ) -> Result<Reply, Failure> {
+        self.send_all(request, deadline, Some(patience))
+    }
+
+    fn learn(&self, key: &str, others: &[Arc<str>], account: &str) {
+        self.budget.learn(key, others, account);
+    }
+}
+
+impl Client {
+    /// Sends until there is an answer that is no limit, or none is to be had.
+    fn send_all(
+        &self,
+        request: &Request<'_>,
+        deadline: Instant,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Reply, Failure> {
         let origin = self.origin(request)?;
         let mutates = request.effect == Effect::Mutates;
         let mut repeats = 0;
         let mut reconnected = false;
+        let mut limited_reply = None;
         loop {
-            // What the vendor would say to a call beyond its limit, without the call.
-            let Some(wait) = self.budget.take(request, Instant::now(), deadline) else {
-                return Ok(Reply { status: 429, ..Reply::default() });
+            let turn = match (self.budget.turn(request, deadline, patience), limited_reply.take()) {
+                (Ok(turn), _) => turn,
+                // The vendor's own word says more.
+                (Err(_), Some(reply)) => return Ok(reply),
+                (Err(failure), None) => return Err(failure),
             };
-            thread::sleep(wait);
+            let deadline = deadline + patience.map_or(Duration::ZERO, Patience::spent);
             if mutates {
                 checkpoint::pass("request");
             }
@@ -274,10 +302,15 @@ impl Http for Client {
             if !limited {
                 return Ok(reply);
             }
+            if let (429 | 420, Some(wait)) = (reply.status, pace::wait_hint(&reply, self.now())) {
+                turn.refused(wait);
+            }
+            drop(turn);
             match pace::pause(&reply, self.now(), repeats) {
                 Some(wait) if Instant::now() + wait < deadline => thread::sleep(wait),
                 _ => return Ok(reply),
             }
+            limited_reply = Some(reply);
             repeats += 1;
         }
     }

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 
 use crate::clock::Span;
 use crate::domain::SendingDomain;
-use crate::http::{Failure, Host, Http, Reply, Request};
+use crate::http::{Failure, Host, Http, Patience, Reply, Request};
 use crate::key::verdict::Facts;
 use crate::key::{Domain, Judgement, Kind, ProviderId, Reason, Region, Secret};
 use crate::smtp::{Message, Relay, Smtp};
@@ -44,6 +44,8 @@ pub struct Net<'a> {
     pub smtp: &'a dyn Smtp,
     pub now: Timestamp,
     pub deadline: Instant,
+    /// What may be waited for budgets besides; `None`: nothing.
+    pub patience: Option<&'a Patience<'a>>,
 }
 
 impl Net<'_> {
@@ -52,7 +54,8 @@ impl Net<'_> {
     /// # Errors
     /// [`Failure`] when no HTTP answer came.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
-        self.http.send(request, self.deadline)
+        let Some(patience) = self.patience else { return self.http.send(request, self.deadline) };
+        self.http.send_in_turn(request, self.deadline, patience)
     }
 }
 

@@ -63,6 +63,7 @@ impl Script {
             smtp: self,
             now: jiff::Timestamp::from_second(1_764_000_000).unwrap(),
             deadline: Instant::now() + Duration::from_secs(5),
+            patience: None,
         }
     }
 

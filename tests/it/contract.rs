@@ -273,6 +273,7 @@ fn drive(
             smtp: &Willing,
             now: Timestamp::from_second(1_764_000_000).unwrap(),
             deadline: Instant::now() + Duration::from_secs(60),
+            patience: None,
         };
         let credential = Credential {
             kind: *kind,

@@ -9,6 +9,7 @@ mod backup;
 mod bad_input;
 mod basics;
 mod brevo;
+mod budgets;
 mod ci_examples;
 #[cfg(unix)]
 mod ci_runs;

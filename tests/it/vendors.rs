@@ -56,6 +56,7 @@ impl Desk {
             smtp: &NoRelay,
             now: Timestamp::now(),
             deadline: Instant::now() + Duration::from_secs(10),
+            patience: None,
         }
     }
 

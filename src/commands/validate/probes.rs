@@ -20,11 +20,17 @@ use crate::commands::permitted;
 use crate::commands::remember::Asked;
 use crate::context::{Context, Slot};
 use crate::exit::{self, Exit, Situation};
+use crate::http::Patience;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
 use crate::provider::{self, Credential, PermissionState};
 use crate::state::{LastVerdict, VERDICTS};
 use crate::store::StoreProblem;
+
+/// How many times its `--timeout` a probe of many may wait for the budget of
+/// its account, besides: by default 90 s, so that a budget of a minute is
+/// waited for, and one of an hour is not.
+const QUEUEING: u32 = 3;
 
 /// What makes two records one question: provider, kind, and the secret (its
 /// whole hash, so that two secrets never pass for one).
@@ -291,11 +297,12 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         answers.answers.resize_with(self.probes.len(), || None);
-        let next = AtomicUsize::new(begin);
+        let next = AtomicUsize::new(0);
         let progress = context.console.progress(total, "validating");
         let network = context.net()?;
         let timeout = context.timeout();
-        let (next, progress) = (&next, &progress);
+        let order = self.order(begin);
+        let (next, progress, order) = (&next, &progress, &order);
         std::thread::scope(|scope| {
             // It ends with the last worker.
             let (sender, arriving) = std::sync::mpsc::channel();
@@ -303,12 +310,18 @@ impl<'a> Batch<'a> {
                 let sender = sender.clone();
                 scope.spawn(move || {
                     while !interrupted.is_raised() {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(n) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { break };
                         let Some(probe) = self.probes.get(n) else { break };
                         // One probe has the whole command's time; of many, each has its own.
                         let one = self.probes.len() == 1;
                         let deadline = if one { network.deadline } else { Instant::now() + timeout };
-                        let answer = self.check(probe, provider::Net { deadline, ..network });
+                        let patience = Patience::new(timeout * QUEUEING, interrupted.flag());
+                        let patience = Some(&patience).filter(|_| !one);
+                        let answer = self.check(probe, provider::Net { deadline, patience, ..network });
+                        // It gave up its place in the queue for the end's sake.
+                        if interrupted.is_raised() && answer.judgement.has(Reason::RateLimited) {
+                            break;
+                        }
                         progress.step();
                         // The other end waits for the last worker.
                         let _ = sender.send((n, answer));
@@ -329,6 +342,25 @@ impl<'a> Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Returns the probes from `begin` on, the first of every account before
+    /// the second of any: keys that share a budget wait for each other, and
+    /// the others need not wait with them.
+    fn order(&self, begin: usize) -> Vec<usize> {
+        let mut met: BTreeMap<(ProviderId, String), usize> = BTreeMap::new();
+        let mut rank = |probe: &Probe<'_>| match probe.account() {
+            Some(account) => {
+                let rank = met.entry((probe.key.provider, account)).or_default();
+                *rank += 1;
+                *rank
+            }
+            None => 0,
+        };
+        let mut ranked: Vec<(usize, usize)> =
+            self.probes.iter().enumerate().skip(begin).map(|(n, probe)| (rank(probe), n)).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, n)| n).collect()
+    }
+
     fn check(&self, probe: &Probe<'_>, net: provider::Net<'_>) -> Answer {
         let start = Instant::now();
         let teller = probe.teller.and_then(|n| self.probes.get(n));
@@ -352,15 +384,13 @@ impl Batch<'_> {
 impl Probe<'_> {
     /// Returns the secret with what is recorded of it.
     pub fn credential(&self) -> Credential<'_> {
-        Credential {
-            kind: self.record.kind,
-            secret: &self.secret,
-            region: self.record.region,
-            domain: self.record.domain.as_ref(),
-            login: self.record.login.as_deref(),
-            remote_id: self.record.remote_id.as_deref(),
-            account_id: self.record.account_id.as_deref(),
-        }
+        Credential::of(self.record, &self.secret)
+    }
+
+    /// The account, as far as it is known offline.
+    fn account(&self) -> Option<String> {
+        let embedded = provider::provider(self.key.provider).embedded_account(&self.secret);
+        embedded.or_else(|| self.record.account_id.clone())
     }
 
     fn wish(&mut self, inventory: &Inventory, key: &KeyRef, record: &Record, wish: Wish<'_>) {

@@ -40,7 +40,7 @@ impl DomainList for Brevo {
         domain: &Domain,
         _: Option<Region>,
     ) -> Result<Option<SendingDomain>, Trouble> {
-        let reply = ask(net, &wire::domain(credential.secret, domain)).map_err(Finding::trouble)?;
+        let reply = ask(net, &wire::domain(credential, domain)).map_err(Finding::trouble)?;
         if unknown_domain(&reply) {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl DomainList for Brevo {
         domain: &Domain,
         region: Option<Region>,
     ) -> Result<SendingDomain, Trouble> {
-        let request = wire::authenticate(credential.secret, domain);
+        let request = wire::authenticate(credential, domain);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         if unknown_domain(&reply) {
             return Err(not_there(domain));
@@ -69,7 +69,7 @@ impl DomainList for Brevo {
 }
 
 fn listed(net: &Net<'_>, credential: &Credential<'_>) -> Result<wire::Domains, Finding> {
-    judge::read(&ask(net, &wire::domains(credential.secret))?)
+    judge::read(&ask(net, &wire::domains(credential))?)
 }
 
 fn unknown_domain(reply: &crate::http::Reply) -> bool {
@@ -101,7 +101,7 @@ impl TestMail for Brevo {
         if sandbox == Sandbox::Off {
             sender_may_send(net, credential, &message.from).map_err(Finding::trouble)?;
         }
-        let request = wire::email(credential.secret, message, sandbox);
+        let request = wire::email(credential, message, sandbox);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         let taken: wire::Taken = judge::read(&reply).map_err(|finding| refused_sender(finding).trouble())?;
         let message_id = taken.message_id.or_else(|| taken.message_ids.into_iter().next());
@@ -159,7 +159,7 @@ impl TestMail for Brevo {
             let detail = "Brevo gave no message id to follow";
             return Err(Finding::new(Reason::UnexpectedResponse, detail).trouble());
         };
-        let reply = ask(net, &wire::events(reader.secret, message_id)).map_err(Finding::trouble)?;
+        let reply = ask(net, &wire::events(reader, message_id)).map_err(Finding::trouble)?;
         let wire: wire::Events = judge::read(&reply).map_err(Finding::trouble)?;
         Ok(fate(&wire.events))
     }
@@ -180,7 +180,7 @@ fn sender_may_send(net: &Net<'_>, credential: &Credential<'_>, from: &str) -> Re
     if domains.iter().flat_map(|it| &it.domains).any(|it| it.authenticated && vouches(&it.domain_name)) {
         return Ok(());
     }
-    match judge::read::<wire::Senders>(&ask(net, &wire::senders(credential.secret, &domain))?) {
+    match judge::read::<wire::Senders>(&ask(net, &wire::senders(credential, &domain))?) {
         Ok(wire) if wire.senders.iter().any(|it| it.active && it.email.eq_ignore_ascii_case(from)) => Ok(()),
         Ok(_) if domains.is_some() => {
             let detail = format!(

@@ -118,12 +118,17 @@ fn wrong_kind(credential: &Credential<'_>) -> Option<Judgement> {
 }
 
 fn check_account(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
-    let reply = match ask(net, &wire::account(credential.secret)) {
+    let reply = match ask(net, &wire::account(credential)) {
         Ok(reply) => reply,
         Err(finding) => return finding.judgement(),
     };
     let latest = match judge::account(&reply) {
-        Ok(judgement) => return judgement,
+        Ok(judgement) => {
+            if let Some(account) = &judgement.facts.account_id {
+                wire::learn(net, credential, account);
+            }
+            return judgement;
+        }
         Err(finding) => finding,
     };
     if reply.status != 403 || latest.reason != Reason::PermissionMissing {
@@ -135,7 +140,7 @@ fn check_account(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
 /// A restricted key: does any other call accept it? Frugal, for Brevo allows
 /// 100 such calls an hour.
 fn elsewhere(net: &Net<'_>, credential: &Credential<'_>, refused: Finding) -> Finding {
-    for request in wire::alternatives(credential.secret) {
+    for request in wire::alternatives(credential) {
         let answer = ask(net, &request).map(|reply| judge::refusal(&reply));
         match answer {
             Ok(None) => {

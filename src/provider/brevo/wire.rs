@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::{DnsRecord, DnsState, DomainType, RecordRole, SendingDomain};
-use crate::http::{Auth, Body, Host, Method, Pace, Request, segment};
+use crate::http::{Auth, Body, Host, Limit, Method, Owner, Pace, Request, segment};
 use crate::key::{Domain, ProviderId, Secret};
+use crate::provider::{Credential, Net};
 use crate::smtp::{Message, Relay};
 
 /// One server for all accounts; Brevo has no regions.
@@ -25,41 +26,59 @@ fn auth(secret: &Secret) -> Auth<'_> {
     Auth::Header { name: "api-key", prefix: "", secret }
 }
 
-/// All but the sending of mail share 100 calls an hour of the account
-/// (developers.brevo.com, API limits); which account a key is of, only Brevo
-/// knows.
-fn slow(secret: &Secret) -> Pace {
-    Pace { bucket: secret.fingerprint().to_string(), every: Duration::from_secs(36), burst: 100 }
+/// All but the sending of mail have 100 calls an hour per account
+/// (developers.brevo.com, API limits; whether in one budget or one per path is
+/// not said, so it is one here). Some are left to the account's other programs.
+const SLOW: [Limit; 1] = [Limit { calls: 90, per: Duration::from_secs(3_600) }];
+
+fn owner(key: &Credential<'_>) -> Owner {
+    match key.account_id {
+        Some(account) => Owner::Account(account.to_owned()),
+        None => Owner::Stranger(key.secret.fingerprint().to_string()),
+    }
 }
 
-pub fn get<'a>(secret: &'a Secret, path: impl Into<String>) -> Request<'a> {
-    Request::get(&HOST, path, auth(secret)).header("accept", "application/json").paced(slow(secret))
+fn slow(key: &Credential<'_>) -> Pace {
+    Pace { owner: owner(key), class: "brevo", limits: &SLOW }
 }
 
-pub fn account(secret: &Secret) -> Request<'_> {
-    get(secret, "/v3/account")
+/// Takes note of the account (the organization) a key turned out to be of.
+pub fn learn(net: &Net<'_>, key: &Credential<'_>, account: &str) {
+    if let Owner::Stranger(id) = owner(key) {
+        net.http.learn(&id, &[], account);
+    }
+}
+
+pub fn get<'a>(key: &Credential<'a>, path: impl Into<String>) -> Request<'a> {
+    Request::get(&HOST, path, auth(key.secret)).header("accept", "application/json").paced(slow(key))
+}
+
+pub fn account<'a>(key: &Credential<'a>) -> Request<'a> {
+    get(key, "/v3/account")
 }
 
 /// Calls which a key may make that may not read `/account`.
-pub fn alternatives(secret: &Secret) -> [Request<'_>; 3] {
-    [get(secret, "/v3/senders"), domains(secret), get(secret, "/v3/smtp/templates").query("limit", 1)]
+pub fn alternatives<'a>(key: &Credential<'a>) -> [Request<'a>; 3] {
+    [get(key, "/v3/senders"), domains(key), get(key, "/v3/smtp/templates").query("limit", 1)]
 }
 
-pub fn senders<'a>(secret: &'a Secret, domain: &str) -> Request<'a> {
-    get(secret, "/v3/senders").query("domain", domain)
+pub fn senders<'a>(key: &Credential<'a>, domain: &str) -> Request<'a> {
+    get(key, "/v3/senders").query("domain", domain)
 }
 
-pub fn domains(secret: &Secret) -> Request<'_> {
-    get(secret, "/v3/senders/domains")
+pub fn domains<'a>(key: &Credential<'a>) -> Request<'a> {
+    get(key, "/v3/senders/domains")
 }
 
-pub fn domain<'a>(secret: &'a Secret, domain: &Domain) -> Request<'a> {
-    get(secret, format!("/v3/senders/domains/{}", segment(domain.as_str())))
+pub fn domain<'a>(key: &Credential<'a>, domain: &Domain) -> Request<'a> {
+    get(key, format!("/v3/senders/domains/{}", segment(domain.as_str())))
 }
 
-pub fn authenticate<'a>(secret: &'a Secret, domain: &Domain) -> Request<'a> {
+pub fn authenticate<'a>(key: &Credential<'a>, domain: &Domain) -> Request<'a> {
     let path = format!("/v3/senders/domains/{}/authenticate", segment(domain.as_str()));
-    Request::change(Method::Put, &HOST, path, auth(secret), Body::None).header("accept", "application/json")
+    Request::change(Method::Put, &HOST, path, auth(key.secret), Body::None)
+        .header("accept", "application/json")
+        .paced(slow(key))
 }
 
 /// Whether the body's sandbox flag is set. As an HTTP header it would have no
@@ -70,7 +89,7 @@ pub enum Sandbox {
     Off,
 }
 
-pub fn email<'a>(secret: &'a Secret, message: &Message, sandbox: Sandbox) -> Request<'a> {
+pub fn email<'a>(key: &Credential<'a>, message: &Message, sandbox: Sandbox) -> Request<'a> {
     let html = format!("<p>{}</p>", escaped(&message.text));
     let mut body = json!({
         "sender": party(&message.from),
@@ -87,12 +106,12 @@ pub fn email<'a>(secret: &'a Secret, message: &Message, sandbox: Sandbox) -> Req
     if !headers.is_empty() {
         body["headers"] = Value::Object(headers);
     }
-    Request::change(Method::Post, &HOST, "/v3/smtp/email", auth(secret), Body::Json(body))
+    Request::change(Method::Post, &HOST, "/v3/smtp/email", auth(key.secret), Body::Json(body))
         .header("accept", "application/json")
 }
 
-pub fn events<'a>(secret: &'a Secret, message_id: &str) -> Request<'a> {
-    get(secret, "/v3/smtp/statistics/events")
+pub fn events<'a>(key: &Credential<'a>, message_id: &str) -> Request<'a> {
+    get(key, "/v3/smtp/statistics/events")
         .query("messageId", message_id)
         .query("limit", 50)
         .query("sort", "desc")

@@ -2,11 +2,12 @@
 //! (GoHighLevel/highlevel-api-docs 0af86a4, locations, API 2021-07-28).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::{Auth, Body, Host, Method, Request, segment};
+use crate::http::{Auth, Body, Host, Limit, Method, Owner, Pace, Request, segment};
 use crate::key::Secret;
 use crate::provider::{LocationSnapshot, MailgunPush, RemoteLocation};
 
@@ -20,10 +21,20 @@ pub const VERSION: &str = "2021-07-28";
 /// Locations per page. The maximum is not documented; 100 is what others use.
 pub const PAGE: usize = 100;
 
+/// 100 calls in ten seconds for each app and company or location
+/// (marketplace.gohighlevel.com, rate limits; said of OAuth apps). A private
+/// integration is its own app, so its token has a budget of its own. A fifth
+/// is left to the programs that use the token.
+const CALLS: [Limit; 1] = [Limit { calls: 80, per: Duration::from_secs(10) }];
+
+fn paced<'a>(secret: &Secret, request: Request<'a>) -> Request<'a> {
+    let owner = Owner::Key(secret.fingerprint().to_string());
+    request.header("version", VERSION).paced(Pace { owner, class: "highlevel", limits: &CALLS })
+}
+
 fn get<'a>(secret: &'a Secret, path: impl Into<String>) -> Request<'a> {
-    Request::get(&HOST, path, Auth::Bearer(secret))
-        .header("accept", "application/json")
-        .header("version", VERSION)
+    let request = Request::get(&HOST, path, Auth::Bearer(secret)).header("accept", "application/json");
+    paced(secret, request)
 }
 
 /// One page. Without `company` the token's own agency is meant.
@@ -46,9 +57,8 @@ pub fn put_mailgun<'a>(secret: &'a Secret, push: &MailgunPush<'_>) -> Request<'a
         "mailgun": {"apiKey": push.key.expose(), "domain": push.domain.as_str()},
     });
     let path = format!("/locations/{}", segment(push.location));
-    Request::change(Method::Put, &HOST, path, Auth::Bearer(secret), Body::Json(body))
-        .header("accept", "application/json")
-        .header("version", VERSION)
+    let request = Request::change(Method::Put, &HOST, path, Auth::Bearer(secret), Body::Json(body));
+    paced(secret, request.header("accept", "application/json"))
 }
 
 /// A refusal. The message is a string or a list of them; API v3 wraps it.

@@ -21,7 +21,7 @@ const MAX_PAGES: usize = 50;
 /// # Errors
 /// When they may not or could not be read.
 pub fn keys(net: &Net<'_>, credential: &Credential<'_>) -> Result<Vec<RemoteKey>, Finding> {
-    let reply = ask(net, &wire::api_keys(credential.secret))?;
+    let reply = ask(net, &wire::api_keys(credential))?;
     let envelope: Envelope<Vec<Resource<wire::KeyFields>>> =
         judge::read_beta(&reply, "API keys", "credentials:read")?;
     Ok(envelope.data.iter().map(Resource::remote).collect())
@@ -90,7 +90,7 @@ impl KeyAdmin for Klaviyo {
 impl KeySwitch for Klaviyo {
     fn set(&self, net: &Net<'_>, manager: &Credential<'_>, id: &str, enabled: bool) -> Result<(), Trouble> {
         let wanted = if enabled { "active" } else { "disabled" };
-        let request = wire::switch(manager.secret, id, wanted);
+        let request = wire::switch(manager, id, wanted);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         if reply.status == 404 {
             let detail = format!("Klaviyo lists no key `{}`", crate::key::text::printable(id, 40));
@@ -115,7 +115,7 @@ fn sending_domains(net: &Net<'_>, credential: &Credential<'_>) -> (Listed, Optio
     let mut all = Listed::new();
     let mut cursor: Option<String> = None;
     for _ in 0..MAX_PAGES {
-        let page = ask(net, &wire::sending_domains(credential.secret, cursor.as_deref())).and_then(|reply| {
+        let page = ask(net, &wire::sending_domains(credential, cursor.as_deref())).and_then(|reply| {
             judge::read_beta::<Envelope<Listed>>(&reply, "sending domains", "sender-config:read")
         });
         match page {
@@ -179,7 +179,7 @@ impl DomainList for Klaviyo {
             || Finding::new(Reason::DomainNotFound, format!("`{domain}` is not in this Klaviyo account"));
         let found = find(net, credential, domain)?.ok_or_else(|| not_there().trouble())?;
         let shown = found.attributes.domain().ok_or_else(|| not_there().trouble())?;
-        let request = wire::verify(credential.secret, &found.id);
+        let request = wire::verify(credential, &found.id);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         let job: Envelope<Resource<wire::Verification>> =
             judge::read_beta(&reply, "sending domains", "sender-config:write").map_err(Finding::trouble)?;
@@ -214,7 +214,7 @@ impl TestMail for Klaviyo {
         template: &str,
         to: &str,
     ) -> Result<Sent, Trouble> {
-        let request = wire::preview(credential.secret, template, to);
+        let request = wire::preview(credential, template, to);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         let job: Envelope<Resource<wire::JobFields>> =
             judge::read_beta(&reply, "template previews", "templates:write").map_err(Finding::trouble)?;

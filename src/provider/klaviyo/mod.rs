@@ -50,17 +50,22 @@ impl Provider for Klaviyo {
         if credential.secret.is_empty() {
             return Judgement::because(Reason::SecretMissing, "the secret is empty");
         }
-        let mut facts = match alive(net, credential.secret) {
-            Ok(facts) => facts,
+        let (mut facts, unasked) = match alive(net, credential) {
+            Ok(found) => found,
             Err(finding) => return finding.judgement(),
         };
+        if let Some(account) = &facts.account_id {
+            wire::learn(net, credential, account);
+        }
         facts.account_id = facts.account_id.or_else(|| self.embedded_account(credential.secret));
         let account = facts.account_id.as_ref().map(|id| format!("account {id}"));
         facts.identity = facts.identity.or(account);
         describe(net, credential, &mut facts);
-        let detail = match &facts.identity {
-            Some(identity) => format!("accepted for {identity}"),
-            None => "accepted; the key may not read whose account it is (`accounts:read`)".to_owned(),
+        let unasked = unasked.filter(|it| it.reason == Reason::RateLimited);
+        let detail = match (&facts.identity, unasked) {
+            (Some(identity), None) => format!("accepted for {identity}"),
+            (_, Some(why)) => format!("accepted; whose account it is was not told: {}", why.detail),
+            (None, None) => "accepted; the key may not read whose account it is (`accounts:read`)".to_owned(),
         };
         Judgement::valid(detail).with_facts(facts)
     }
@@ -104,18 +109,22 @@ impl Provider for Klaviyo {
 }
 
 /// Proves that a key lives: an endpoint's 401 or limit is checked against
-/// another endpoint, for one has refused good keys before (2026-04).
-fn alive(net: &Net<'_>, secret: &Secret) -> Result<Facts, Finding> {
-    let reply = ask(net, &wire::accounts(secret))?;
-    let doubt = match judge::standing(&reply) {
-        Standing::Granted => return Ok(judge::account(&reply)),
-        Standing::Denied => return Ok(Facts::default()),
-        Standing::Refused(finding) => finding,
-        Standing::Unclear(finding) if finding.reason == Reason::RateLimited => finding,
-        Standing::Unclear(finding) => return Err(finding),
+/// another endpoint, for one has refused good keys before (2026-04). Returns
+/// what is known, and why whose account it is could not be asked.
+fn alive(net: &Net<'_>, credential: &Credential<'_>) -> Result<(Facts, Option<Finding>), Finding> {
+    let doubt = match ask(net, &wire::accounts(credential)) {
+        Err(finding) if finding.reason == Reason::RateLimited => finding,
+        Err(finding) => return Err(finding),
+        Ok(reply) => match judge::standing(&reply) {
+            Standing::Granted => return Ok((judge::account(&reply), None)),
+            Standing::Denied => return Ok((Facts::default(), None)),
+            Standing::Refused(finding) => finding,
+            Standing::Unclear(finding) if finding.reason == Reason::RateLimited => finding,
+            Standing::Unclear(finding) => return Err(finding),
+        },
     };
-    match judge::standing(&ask(net, &wire::neutral(secret))?) {
-        Standing::Granted | Standing::Denied => Ok(Facts::default()),
+    match judge::standing(&ask(net, &wire::neutral(credential))?) {
+        Standing::Granted | Standing::Denied => Ok((Facts::default(), Some(doubt))),
         Standing::Refused(_) if doubt.reason == Reason::Disabled => Err(doubt),
         Standing::Refused(finding) | Standing::Unclear(finding) => Err(finding),
     }

@@ -164,7 +164,12 @@ impl Probing<'_> {
         if probe.writes && !self.how.probe_write {
             return Ok(unknown("not checked; `--probe-write` tries an empty POST"));
         }
-        let reply = ask(self.net, &wire::probe(self.credential.secret, probe))?;
+        let reply = match ask(self.net, &wire::probe(self.credential, probe)) {
+            Err(finding) if self.accepted && finding.reason == Reason::RateLimited => {
+                return Ok(unknown(&finding.detail).because(finding.reason));
+            }
+            other => other?,
+        };
         let call = format!("{} {}", if probe.writes { "POST" } else { "GET" }, probe.path);
         let status = reply.status;
         Ok(match standing(&reply) {

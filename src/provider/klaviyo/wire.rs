@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::scopes::Probe;
 use crate::domain::{DnsRecord, DnsState, DomainType, RecordRole, SendingDomain};
-use crate::http::{Auth, Body, Host, Method, Pace, Request, segment};
+use crate::http::{Auth, Body, Host, Limit, Method, Owner, Pace, Request, segment};
 use crate::key::{Domain, Kind, ProviderId, Secret};
-use crate::provider::RemoteKey;
+use crate::provider::{Credential, Net, RemoteKey};
 
 /// One host for all accounts; no other region is documented.
 pub static HOST: Host = Host { origin: "https://a.klaviyo.com", variable: "KEYCTL_KLAVIYO_URL" };
@@ -30,102 +30,137 @@ fn auth(secret: &Secret) -> Auth<'_> {
     Auth::Header { name: "authorization", prefix: "Klaviyo-API-Key ", secret }
 }
 
-/// The endpoints of class XS: one call a second and 15 a minute per account.
-const TIGHT: [&str; 5] =
-    ["/api/accounts", "/api/api-keys", "/api/sending-domains", "/api/web-feeds", "/api/webhooks"];
+/// The endpoints of class XS that are used; the id of one thing shares the
+/// budget of the list. A preview has 100 a day besides, of a person's making.
+const TIGHT: [&str; 6] = [
+    "/api/accounts",
+    "/api/api-keys",
+    "/api/sending-domains",
+    "/api/web-feeds",
+    "/api/webhooks",
+    "/api/template-preview-send-jobs",
+];
+/// Class XS: fixed windows of a second and a minute, per account and endpoint,
+/// all private keys together (developers.klaviyo.com, rate limits).
+const XS: [Limit; 2] =
+    [Limit { calls: 1, per: Duration::from_secs(1) }, Limit { calls: 15, per: Duration::from_secs(60) }];
+/// Class S, kept for every other endpoint that is probed: no class but XS is
+/// tighter.
+const S: [Limit; 2] =
+    [Limit { calls: 3, per: Duration::from_secs(1) }, Limit { calls: 60, per: Duration::from_secs(60) }];
+/// Class L, as the page on limits has it.
+const L: [Limit; 2] =
+    [Limit { calls: 75, per: Duration::from_secs(1) }, Limit { calls: 700, per: Duration::from_secs(60) }];
 
-/// Adds the pace of class XS. The 15 a minute are left to `Retry-After`.
-fn paced<'a>(secret: &Secret, request: Request<'a>) -> Request<'a> {
+/// Whose budget a key's calls count against: the account inside the key, else
+/// the one recorded.
+fn owner(key: &Credential<'_>) -> Owner {
+    match super::company(key.secret).or_else(|| key.account_id.map(str::to_owned)) {
+        Some(account) => Owner::Account(account),
+        None => Owner::Stranger(key.secret.fingerprint().to_string()),
+    }
+}
+
+/// Takes note of the account of a key that does not name it.
+pub fn learn(net: &Net<'_>, key: &Credential<'_>, account: &str) {
+    if let Owner::Stranger(id) = owner(key) {
+        net.http.learn(&id, &[], account);
+    }
+}
+
+/// Adds the pace of class XS, where the endpoint has it.
+fn paced<'a>(key: &Credential<'_>, request: Request<'a>) -> Request<'a> {
     match TIGHT.iter().find(|path| request.path.starts_with(**path)) {
-        Some(path) => {
-            let account = super::company(secret).unwrap_or_else(|| secret.fingerprint().to_string());
-            request.paced(Pace {
-                bucket: format!("{account} {path}"),
-                every: Duration::from_millis(1_100),
-                burst: 1,
-            })
-        }
+        Some(class) => request.paced(Pace { owner: owner(key), class, limits: &XS }),
         None => request,
     }
 }
 
-pub fn get<'a>(secret: &'a Secret, path: impl Into<String>, revision: &'static str) -> Request<'a> {
-    let request = Request::get(&HOST, path, auth(secret)).header("accept", JSON_API);
-    paced(secret, request.header("revision", revision))
+pub fn get<'a>(key: &Credential<'a>, path: impl Into<String>, revision: &'static str) -> Request<'a> {
+    let request = Request::get(&HOST, path, auth(key.secret)).header("accept", JSON_API);
+    paced(key, request.header("revision", revision))
 }
 
 fn change<'a>(
-    secret: &'a Secret,
+    key: &Credential<'a>,
     method: Method,
     path: impl Into<String>,
     body: serde_json::Value,
 ) -> Request<'a> {
-    let request = Request::change(method, &HOST, path, auth(secret), Body::Json(body));
-    paced(secret, request.header("accept", JSON_API).header("content-type", JSON_API))
+    let request = Request::change(method, &HOST, path, auth(key.secret), Body::Json(body));
+    paced(key, request.header("accept", JSON_API).header("content-type", JSON_API))
 }
+
+const NEUTRAL: &str = "/api/catalog-categories";
 
 /// Who the account is. A key without `accounts:read` gets 403, and that is an
 /// answer as well: the key lives.
-pub fn accounts(secret: &Secret) -> Request<'_> {
+pub fn accounts<'a>(key: &Credential<'a>) -> Request<'a> {
     let fields = "public_api_key,test_account,contact_information.organization_name,\
                   contact_information.default_sender_email";
-    get(secret, "/api/accounts", REVISION).query("fields[account]", fields)
+    get(key, "/api/accounts", REVISION).query("fields[account]", fields)
 }
 
 /// A second opinion: the widest rate limit, no personal data.
-pub fn neutral(secret: &Secret) -> Request<'_> {
-    get(secret, "/api/catalog-categories", REVISION)
-        .query("page[size]", 1)
-        .query("fields[catalog-category]", "id")
+pub fn neutral<'a>(key: &Credential<'a>) -> Request<'a> {
+    get(key, NEUTRAL, REVISION).query("page[size]", 1).query("fields[catalog-category]", "id").paced(Pace {
+        owner: owner(key),
+        class: NEUTRAL,
+        limits: &L,
+    })
 }
 
-pub fn api_keys(secret: &Secret) -> Request<'_> {
-    get(secret, "/api/api-keys", BETA)
+pub fn api_keys<'a>(key: &Credential<'a>) -> Request<'a> {
+    get(key, "/api/api-keys", BETA)
         .query("fields[api-key]", "name,status,scopes,created,redacted_key")
         .query("additional-fields[api-key]", "redacted_key")
 }
 
-pub fn switch<'a>(secret: &'a Secret, id: &str, status: &str) -> Request<'a> {
+pub fn switch<'a>(key: &Credential<'a>, id: &str, status: &str) -> Request<'a> {
     let body = json!({"data": {"type": "api-key", "id": id, "attributes": {"status": status}}});
     let path = format!("/api/api-keys/{}", segment(id));
-    change(secret, Method::Patch, path, body).header("revision", BETA)
+    change(key, Method::Patch, path, body).header("revision", BETA)
 }
 
-pub fn sending_domains<'a>(secret: &'a Secret, cursor: Option<&str>) -> Request<'a> {
-    let request = get(secret, "/api/sending-domains", BETA).query("page[size]", 20);
+pub fn sending_domains<'a>(key: &Credential<'a>, cursor: Option<&str>) -> Request<'a> {
+    let request = get(key, "/api/sending-domains", BETA).query("page[size]", 20);
     match cursor {
         Some(cursor) => request.query("page[cursor]", cursor),
         None => request,
     }
 }
 
-pub fn verify<'a>(secret: &'a Secret, domain_id: &str) -> Request<'a> {
+pub fn verify<'a>(key: &Credential<'a>, domain_id: &str) -> Request<'a> {
     let body = json!({"data": {
         "type": "sending-domain-verification-job",
         "relationships": {"sending-domain": {"data": {"type": "sending-domain", "id": domain_id}}},
     }});
-    change(secret, Method::Post, "/api/sending-domain-verification-jobs", body).header("revision", BETA)
+    change(key, Method::Post, "/api/sending-domain-verification-jobs", body).header("revision", BETA)
 }
 
-pub fn preview<'a>(secret: &'a Secret, template: &str, to: &str) -> Request<'a> {
+pub fn preview<'a>(key: &Credential<'a>, template: &str, to: &str) -> Request<'a> {
     let body = json!({"data": {
         "type": "template-preview-send-job",
         "attributes": {"recipients": [to], "context": {}},
         "relationships": {"template": {"data": {"type": "template", "id": template}}},
     }});
-    change(secret, Method::Post, "/api/template-preview-send-jobs", body).header("revision", BETA)
+    change(key, Method::Post, "/api/template-preview-send-jobs", body).header("revision", BETA)
 }
 
 /// A probe: a GET of at most one id, or a POST of `{}`, which lacks the
 /// mandatory `data` and so cannot create anything.
-pub fn probe<'a>(secret: &'a Secret, probe: &Probe) -> Request<'a> {
+pub fn probe<'a>(key: &Credential<'a>, probe: &Probe) -> Request<'a> {
     let revision = if probe.beta { BETA } else { REVISION };
-    if probe.writes {
-        return change(secret, Method::Post, probe.path, json!({})).header("revision", revision);
-    }
-    let mut request = get(secret, probe.path, revision);
-    for (name, value) in &probe.query {
+    let mut request = if probe.writes {
+        change(key, Method::Post, probe.path, json!({})).header("revision", revision)
+    } else {
+        get(key, probe.path, revision)
+    };
+    for (name, value) in probe.query.iter().filter(|_| !probe.writes) {
         request = request.query(name, value);
+    }
+    if request.pace.is_none() {
+        request = request.paced(Pace { owner: owner(key), class: probe.path, limits: &S });
     }
     request
 }

@@ -45,6 +45,7 @@ pub(super) fn gather(net: &Net<'_>, credential: &Credential<'_>) -> Evidence {
 pub(super) fn check(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
     let evidence = gather(net, credential);
     let judgement = judge(&evidence, credential);
+    request::learn(net, credential.secret, &judgement.facts.sibling_ids);
     // A refusal may be a sending key's, which may do nothing but send: where
     // the domain is known, that can be proven without sending.
     if judgement.has(Reason::Unauthorized)

@@ -1,8 +1,12 @@
 //! Mailgun's requests, as data.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::{EU, US};
-use crate::http::{Auth, Body, Effect, Host, Method, Request, segment};
+use crate::http::{Auth, Body, Effect, Host, Limit, Method, Owner, Pace, Request, segment};
 use crate::key::{Domain, Region, Secret};
+use crate::provider::Net;
 
 /// Returns the API host of a region.
 pub(super) fn host(region: Region) -> &'static Host {
@@ -17,15 +21,41 @@ pub(super) fn auth(secret: &Secret) -> Auth<'_> {
     Auth::Basic { user: "api", secret }
 }
 
+/// The domains' API has 300 calls a minute per account (Mailgun's documents);
+/// some are left to the account's other programs.
+const DOMAINS: [Limit; 1] = [Limit { calls: 240, per: Duration::from_secs(60) }];
+
+/// Mailgun names no account: a key is one of its own, until a list of keys
+/// tells which belong together.
+fn domains_pace(secret: &Secret) -> Pace {
+    Pace { owner: Owner::Key(known_as(secret)), class: "mailgun domains", limits: &DOMAINS }
+}
+
+/// What a list of keys calls a key: the id inside it. Older ones have none.
+fn known_as(secret: &Secret) -> String {
+    super::shape::embedded_id(secret).unwrap_or_else(|| secret.fingerprint().to_string())
+}
+
+/// Takes note that a key and those listed with it are of one account, which
+/// goes by the first of their ids.
+pub(super) fn learn(net: &Net<'_>, secret: &Secret, listed: &[Arc<str>]) {
+    if let Some(first) = listed.iter().min() {
+        net.http.learn(&known_as(secret), listed, first);
+    }
+}
+
 /// Returns a page of `GET /v4/domains`, of which 1000 is the most.
 pub(super) fn domains<'a>(region: Region, secret: &'a Secret, skip: usize) -> Request<'a> {
-    let request = Request::get(host(region), "/v4/domains", auth(secret)).query("limit", 1000);
+    let request = Request::get(host(region), "/v4/domains", auth(secret))
+        .query("limit", 1000)
+        .paced(domains_pace(secret));
     if skip == 0 { request } else { request.query("skip", skip) }
 }
 
 /// Returns `GET /v4/domains/{name}`.
 pub(super) fn domain<'a>(region: Region, secret: &'a Secret, domain: &Domain) -> Request<'a> {
-    Request::get(host(region), format!("/v4/domains/{}", segment(domain.as_str())), auth(secret))
+    let path = format!("/v4/domains/{}", segment(domain.as_str()));
+    Request::get(host(region), path, auth(secret)).paced(domains_pace(secret))
 }
 
 /// Returns `GET /v1/keys`. Keys are global: any host answers.
@@ -59,7 +89,7 @@ pub(super) fn message<'a>(
 /// state unverified while it checks.
 pub(super) fn verify<'a>(region: Region, secret: &'a Secret, domain: &Domain) -> Request<'a> {
     let path = format!("/v4/domains/{}/verify", segment(domain.as_str()));
-    change(Method::Put, region, path, secret, Body::None)
+    change(Method::Put, region, path, secret, Body::None).paced(domains_pace(secret))
 }
 
 /// Returns `POST /v1/keys`.

@@ -57,6 +57,7 @@ impl<F: Fn(&Call) -> Answer + Sync> Fake<F> {
             smtp: &self.smtp,
             now: jiff::Timestamp::from_second(1_764_000_000).unwrap(),
             deadline: Instant::now() + Duration::from_secs(5),
+            patience: None,
         }
     }
 
