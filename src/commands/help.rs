@@ -159,7 +159,8 @@ keyctl rotate KEYREF replaces a key while the old one goes on working:
   3  switches: from now on get, run and export give the new key
   4  hands it to the consumers: commands at once; manual ones wait for `rotate --ack NAME`
   5  waits out the grace period (24h), which starts when the last consumer is done
-  6  asks the provider whether the old key was used since; retires it; proves that it is dead
+  6  asks the provider whether the old key was used since; switches it off where that can be
+     undone; has it deleted; proves that it is dead
 Nothing runs by itself: `rotate KEYREF --resume` (by hand or cron) goes on from where it stands.
 `--abort` before step 3, `--rollback` until the old key is gone. `--status` tells what comes next.
 "

@@ -159,6 +159,8 @@ pub struct Side {
     pub created: Option<Timestamp>,
     pub expires: Expiry,
     pub permissions: Vec<String>,
+    /// A person gave it, and it is of another account: not ours to end.
+    pub foreign: bool,
 }
 
 /// How far one consumer is.

@@ -10,6 +10,16 @@ use super::{Liveness, Progress, Rotation, Stage};
 pub struct Means {
     /// The key that leaves can be switched off first, by API.
     pub switches_off: bool,
+    /// A person can switch it off first, in the console.
+    pub person_switches_off: bool,
+}
+
+impl Means {
+    /// Returns whether the old key is switched off before it is deleted: not
+    /// by a person who would come twice for a key that leaked.
+    pub fn first(self, rotation: &Rotation) -> bool {
+        self.switches_off || (self.person_switches_off && !rotation.compromised)
+    }
 }
 
 /// What to do now.
@@ -44,7 +54,8 @@ pub enum Pause {
 
 /// Returns the next step of a rotation.
 pub fn next(rotation: &Rotation, now: Timestamp, means: Means) -> Step {
-    let gone = rotation.leaving().state == Some(Liveness::Dead);
+    let undone = rotation.stage.is_undoing();
+    let gone = rotation.leaving().state == Some(Liveness::Dead) || (undone && rotation.new.foreign);
     match rotation.stage {
         Stage::Planned | Stage::Creating => Step::Create,
         Stage::Created => Step::Test,
@@ -57,7 +68,9 @@ pub fn next(rotation: &Rotation, now: Timestamp, means: Means) -> Step {
             Some(until) if until > now && !rotation.compromised => Step::Wait(Pause::Time(until)),
             _ => Step::CheckUse,
         },
-        Stage::Disabled if rotation.old.state == Some(Liveness::Live) && means.switches_off => Step::Disable,
+        Stage::Disabled if rotation.old.state == Some(Liveness::Live) && means.first(rotation) => {
+            Step::Disable
+        }
         Stage::Disabled | Stage::Retiring => Step::Retire,
         Stage::RetiredVerifying => Step::Prove,
         Stage::Done => Step::Finish,
@@ -199,7 +212,12 @@ mod tests {
     #[test]
     fn what_can_be_switched_off_is_switched_off_first() {
         let mut it = rotation(Stage::Disabled);
-        let means = Means { switches_off: true };
+        let means = Means { switches_off: true, ..Means::default() };
+        assert_eq!(next(&it, at(300), means), Step::Disable);
+        let by_person = Means { person_switches_off: true, ..Means::default() };
+        assert_eq!(next(&it, at(300), by_person), Step::Disable);
+        it.compromised = true;
+        assert_eq!(next(&it, at(300), by_person), Step::Retire, "a leaked key is deleted at once");
         assert_eq!(next(&it, at(300), means), Step::Disable);
         it.old.state = Some(Liveness::Disabled);
         assert_eq!(next(&it, at(300), means), Step::Retire);
@@ -220,5 +238,10 @@ mod tests {
         it.stage = Stage::RolledBack;
         it.new.state = Some(Liveness::Dead);
         assert_eq!(step(&it), Step::Finish);
+        it.stage = Stage::Aborted;
+        it.new.state = Some(Liveness::Lost);
+        assert_eq!(step(&it), Step::Prove);
+        it.new.foreign = true;
+        assert_eq!(step(&it), Step::Finish, "a key of another account is nobody's to end here");
     }
 }

@@ -37,8 +37,10 @@ pub fn run(
         let Some(rotation) = inventory.rotations.get_mut(&id) else {
             return Err(Situation::missing("no-such-rotation", format!("there is no rotation {id}")).into());
         };
-        let open =
-            matches!(rotation.stage, Stage::Switched | Stage::Deploying | Stage::Grace | Stage::RollingBack);
+        let open = matches!(
+            rotation.stage,
+            Stage::Switched | Stage::Deploying | Stage::Grace | Stage::Disabled | Stage::RollingBack
+        );
         if !open {
             return Err(Situation::failed(
                 "not-now",

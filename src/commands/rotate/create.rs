@@ -4,17 +4,16 @@
 
 use jiff::Timestamp;
 
-use super::by_hand;
+use super::pasted;
 use super::work::{Flow, Snapshot, Work};
 use crate::clock::Span;
-use crate::commands::intake::{self, Source};
 use crate::commands::keeping::own_store;
 use crate::commands::managing::Keyed;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Expiry, Kind, Reason, Record, Secret};
-use crate::provider::{ConsoleTask, CreatedKey, KeyAdmin, NewKey, RemoteKey, Trouble};
+use crate::provider::{CreatedKey, KeyAdmin, NewKey, RemoteKey, Trouble};
 use crate::rotation::{Liveness, Rotation, Side, Stage};
 use crate::store::Item;
 
@@ -318,7 +317,16 @@ fn keep(
     refer(work, snapshot, &created.secret, Some(&created.remote))
 }
 
-fn store(work: &Work<'_>, inventory: &Inventory, rotation: &Rotation, secret: &Secret) -> anyhow::Result<()> {
+/// Keeps a secret under every record's announced version.
+///
+/// # Errors
+/// Exit 7 when the store does not hold it.
+pub fn store(
+    work: &Work<'_>,
+    inventory: &Inventory,
+    rotation: &Rotation,
+    secret: &Secret,
+) -> anyhow::Result<()> {
     for key in &rotation.keys {
         let record = inventory.record(key)?;
         let Some(version) = record.pending else { continue };
@@ -330,7 +338,7 @@ fn store(work: &Work<'_>, inventory: &Inventory, rotation: &Rotation, secret: &S
 }
 
 /// Takes back what was kept of a key that is deleted again, as far as it goes.
-fn unstore(work: &Work<'_>, inventory: &Inventory, rotation: &Rotation) {
+pub fn unstore(work: &Work<'_>, inventory: &Inventory, rotation: &Rotation) {
     for key in &rotation.keys {
         let Some(record) = inventory.keys.get(key) else { continue };
         if let (Some(version), Ok(store)) = (record.pending, work.context.store_of(inventory, record)) {
@@ -354,7 +362,7 @@ fn adopt(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Resul
 }
 
 /// Records what is known of the new key; from here on it is tested.
-fn refer(
+pub fn refer(
     work: &Work<'_>,
     snapshot: &Snapshot,
     secret: &Secret,
@@ -381,6 +389,7 @@ fn refer(
         created: remote.and_then(|it| it.created).or(Some(now)),
         expires: remote.and_then(|it| it.expires).map_or(Expiry::Unknown, Expiry::At),
         permissions: snapshot.rotation.permissions.clone(),
+        foreign: false,
     };
     work.save(Stage::Creating, |_, rotation| {
         rotation.new = side;
@@ -395,38 +404,24 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if snapshot.rotation.stage == Stage::Planned {
         announce(work, None)?;
     }
-    let snapshot = work.snapshot()?;
-    let key = snapshot.key().clone();
-    let record = snapshot.record()?.clone();
-    let console = &work.context.console;
-    let source = if work.options.stdin {
-        Source::Stdin
-    } else {
-        let title = format!("Make the new key of `{key}`:");
-        by_hand::show(work.context, &title, by_hand::guide(&snapshot, &record, ConsoleTask::Create).as_ref());
-        if !console.can_ask_secret() {
-            console.hint(format!(
-                "then give it: `printf %s \"$NEW\" | keyctl rotate {key} --resume --stdin`; if none was made, `--abort`"
-            ));
-            return Ok(Flow::Stop(Exit::Human));
+    pasted::step(work, &work.snapshot()?)
+}
+
+/// Announces once more, under a new version: the key before is given up.
+pub fn announced_anew(work: &Work<'_>) -> anyhow::Result<()> {
+    work.save(Stage::Created, |inventory, rotation| {
+        for key in &rotation.keys {
+            if let Some(record) = inventory.keys.get_mut(key) {
+                record.highest += 1;
+                record.pending = Some(record.highest);
+            }
         }
-        Source::Prompt(format!("New key of {key}"))
-    };
-    let taken = intake::take(work.context, &source)?;
-    work.context.restart_clock();
-    taken.fits(key.provider, Some(record.kind))?;
-    let old = work.secret(&snapshot, Slot::Current)?;
-    if old.is_some_and(|it| it.fingerprint() == taken.secret.fingerprint()) {
-        return Err(Situation::new(
-            Exit::Usage,
-            "not-new",
-            format!("this is the key that `{key}` has already"),
-        )
-        .hint("paste the new one")
-        .into());
-    }
-    store(work, &snapshot.inventory, &snapshot.rotation, &taken.secret)?;
-    refer(work, &snapshot, &taken.secret, None)
+        let login = rotation.old.login.clone();
+        let name = rotation.new.name.take();
+        rotation.new = Side { name, login, ..Side::default() };
+        rotation.stage = Stage::Creating;
+        Ok(())
+    })
 }
 
 /// Returns the reasons that are a matter of the network or the hour.

@@ -9,13 +9,16 @@ mod due;
 mod group;
 mod overlap;
 mod owner;
+mod pasted;
 mod plan;
 mod preflight;
+mod proof;
 mod report;
 mod retire;
 mod rights;
 mod start;
 mod swap;
+mod switch_off;
 mod test_key;
 mod undo;
 mod used;
@@ -139,6 +142,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         kill_now: args.kill_now,
         take_over: args.take_over,
     };
+    let gives_none = args.status || args.abort || args.rollback || args.ack_all;
+    let gives_none =
+        gives_none || !args.ack.is_empty() || !args.unack.is_empty() || (args.due && !args.start);
+    if args.stdin && gives_none {
+        return Err(Situation::usage(
+            "`--stdin` gives the new key, and none is wanted here; it was not taken",
+        )
+        .hint("`--resume --stdin` gives it to a rotation under way")
+        .into());
+    }
     if args.status {
         return report::status(context, &what);
     }

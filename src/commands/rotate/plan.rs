@@ -1,10 +1,11 @@
 //! What a rotation would do: plain data, shown before anything is changed.
 
+use super::preflight::console_ask;
 use crate::clock::spoken;
 use crate::commands::permitted::Held;
 use crate::key::{ConsumerKind, KeyRef, Record};
 use crate::output::{Page, Tone};
-use crate::provider::Guide;
+use crate::provider::{self, ConsoleTask, Guide};
 use crate::rotation::{Delivery, Side};
 
 /// Who makes the new key.
@@ -89,8 +90,13 @@ impl Plan {
         let id = id.or(self.old.remote_id.as_deref()).map(|it| format!(" ({it})")).unwrap_or_default();
         let how = match (&self.maker, &self.using) {
             (Maker::Api(_), _) => "delete the old key by API",
-            (Maker::Person, Some(_)) => "switch the old key off by API",
-            (Maker::Person, None) => "a person deletes the old key in the console",
+            (Maker::Person, Some(_)) => {
+                "switch the old key off by API, have a person delete it in the console"
+            }
+            (Maker::Person, None) if self.person_switches_off() => {
+                "have a person switch the old key off in the console, and then delete it"
+            }
+            (Maker::Person, None) => "have a person delete the old key in the console",
         };
         if self.kill_now {
             format!("no grace: {how}{id} at once, and prove it dead")
@@ -99,6 +105,12 @@ impl Plan {
         } else {
             format!("after {} of grace, {how}{id}, and prove it dead", spoken(self.grace_seconds))
         }
+    }
+
+    fn person_switches_off(&self) -> bool {
+        let ask = console_ask(&self.record, &[], &[]);
+        let provider = provider::provider(self.key().provider);
+        !self.compromised && provider.console(ConsoleTask::Disable, &ask).is_some()
     }
 
     /// Returns what stops working when the old key dies before the places have the new one.

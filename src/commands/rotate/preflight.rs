@@ -286,6 +286,7 @@ fn side(key: &KeyRef, record: &Record, secret: Option<&Secret>, judgement: Optio
         created: record.created,
         expires: record.expires,
         permissions: record.permissions.clone(),
+        foreign: false,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::overlap;
 use super::plan::Plan;
 use super::preflight::console_ask;
-use super::work::Ended;
+use super::work::{Ended, means};
 use crate::clock::rfc3339;
 use crate::commands::pasting;
 use crate::context::Context;
@@ -16,7 +16,7 @@ use crate::inventory::select::Selected;
 use crate::key::{ConsumerKind, Fingerprint, KeyRef};
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::provider::{self, ConsoleTask};
-use crate::rotation::{Liveness, Means, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next};
+use crate::rotation::{Liveness, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next};
 
 /// Who acts next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -259,62 +259,66 @@ fn next_of(
         detail: format!("{detail}: `keyctl rotate {key} --resume`"),
         url: None,
     };
-    let switches = provider.keys().is_some_and(|it| it.switch().is_some()) && rotation.using.is_some();
-    Some(
-        match next(
-            rotation,
-            context.now(),
-            Means { switches_off: switches && rotation.old.remote_id.is_some() },
-        ) {
-            Step::Create if !replaces && provider.clones() && wanted.is_empty() => by_person(
-                ConsoleTask::Create,
-                "create",
-                "clone the key in the console and give the clone with `--resume`",
-            ),
-            Step::Create if rotation.using.is_none() || !replaces => by_person(
-                ConsoleTask::Create,
-                "create",
-                "make the new key in the console and give it with `--resume`",
-            ),
-            Step::Create => resume("create", "make the new key"),
-            Step::Test => resume("test", "test the new key"),
-            Step::Switch => resume("switch", "make the new key current"),
-            Step::Deploy => resume("deploy", "hand the key to the places that take it by themselves"),
-            Step::BeginGrace => resume("grace", "begin the grace period"),
-            Step::CheckUse => resume("retire", "retire the old key"),
-            Step::Disable => resume("disable", "switch the old key off"),
-            Step::Retire if !replaces => {
-                by_person(ConsoleTask::Delete, "delete", "delete the key that leaves in the console")
-            }
-            Step::Retire => resume("retire", "delete the key that leaves"),
-            Step::Prove => resume("verify", "prove that the deleted key is dead"),
-            Step::Finish => resume("finish", "tidy up"),
-            Step::Wait(Pause::Time(until)) => match rotation.used_at {
-                Some(used) => Next {
-                    action: "find-user",
-                    by: By::Human,
-                    detail: format!("the old key was used at {}: find who still has it", rfc3339(used)),
-                    url: None,
-                },
-                None => Next { action: "wait", by: By::Time, detail: waiting(rotation, until), url: None },
+    let means = means(provider, Some(record), rotation);
+    Some(match next(rotation, context.now(), means) {
+        Step::Create if !replaces && provider.clones() && wanted.is_empty() => by_person(
+            ConsoleTask::Create,
+            "create",
+            "clone the key in the console and give the clone with `--resume`",
+        ),
+        Step::Create if rotation.using.is_none() || !replaces => by_person(
+            ConsoleTask::Create,
+            "create",
+            "make the new key in the console and give it with `--resume`",
+        ),
+        Step::Create => resume("create", "make the new key"),
+        Step::Test => resume("test", "test the new key"),
+        Step::Switch => resume("switch", "make the new key current"),
+        Step::Deploy => resume("deploy", "hand the key to the places that take it by themselves"),
+        Step::BeginGrace => resume("grace", "begin the grace period"),
+        Step::CheckUse => resume("retire", "retire the old key"),
+        Step::Disable if means.switches_off => resume("disable", "switch the old key off"),
+        Step::Disable => by_person(
+            ConsoleTask::Disable,
+            "disable",
+            "switch the old key off in the console, do not delete it yet; then `--resume`",
+        ),
+        Step::Retire if !replaces && rotation.stage == Stage::Disabled => by_person(
+            ConsoleTask::Delete,
+            "delete",
+            "the old key is switched off: delete it in the console when nothing misses it; `--rollback` until then",
+        ),
+        Step::Retire if !replaces => {
+            by_person(ConsoleTask::Delete, "delete", "delete the key that leaves in the console")
+        }
+        Step::Retire => resume("retire", "delete the key that leaves"),
+        Step::Prove => resume("verify", "prove that the deleted key is dead"),
+        Step::Finish => resume("finish", "tidy up"),
+        Step::Wait(Pause::Time(until)) => match rotation.used_at {
+            Some(used) => Next {
+                action: "find-user",
+                by: By::Human,
+                detail: format!("the old key was used at {}: find who still has it", rfc3339(used)),
+                url: None,
             },
-            Step::Wait(Pause::People) => {
-                let waiting: Vec<&Place> = consumers.iter().filter(|it| !it.state.is_done()).collect();
-                let names: Vec<String> = waiting.iter().map(|it| format!("`{}`", it.name)).collect();
-                let back = if rotation.stage == Stage::RollingBack {
-                    "paste the old key back"
-                } else {
-                    "paste the new key"
-                };
-                Next {
-                    action: if rotation.stage == Stage::RollingBack { "paste-back" } else { "acknowledge" },
-                    by: By::Human,
-                    detail: format!("{back} at {}, then `keyctl rotate {key} --ack NAME`", names.join(", ")),
-                    url: waiting.iter().find_map(|it| it.url.clone()),
-                }
-            }
+            None => Next { action: "wait", by: By::Time, detail: waiting(rotation, until), url: None },
         },
-    )
+        Step::Wait(Pause::People) => {
+            let waiting: Vec<&Place> = consumers.iter().filter(|it| !it.state.is_done()).collect();
+            let names: Vec<String> = waiting.iter().map(|it| format!("`{}`", it.name)).collect();
+            let back = if rotation.stage == Stage::RollingBack {
+                "paste the old key back"
+            } else {
+                "paste the new key"
+            };
+            Next {
+                action: if rotation.stage == Stage::RollingBack { "paste-back" } else { "acknowledge" },
+                by: By::Human,
+                detail: format!("{back} at {}, then `keyctl rotate {key} --ack NAME`", names.join(", ")),
+                url: waiting.iter().find_map(|it| it.url.clone()),
+            }
+        }
+    })
 }
 
 fn waiting(rotation: &Rotation, until: jiff::Timestamp) -> String {

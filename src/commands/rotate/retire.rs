@@ -1,15 +1,16 @@
-//! The end of the key that leaves: switched off where that can be undone,
-//! deleted by another key than itself, proven dead, and its secret deleted.
+//! The end of the key that leaves: deleted by another key than itself or by a
+//! person, proven dead, and its secret deleted.
 
 use super::by_hand::{self, described};
 use super::create::{delete, list, of_this_rotation};
-use super::work::{Flow, Snapshot, Work, as_side};
+use super::pasted;
+use super::proof::{self, Condition, current_works};
+use super::work::{Flow, Snapshot, Work};
 use crate::clock::{Span, rfc3339};
-use crate::commands::logins;
 use crate::commands::managing::{self, Keyed, Managed};
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
-use crate::key::{Kind, Reason, Secret, Verdict};
+use crate::key::{Kind, Secret};
 use crate::output::Answer;
 use crate::provider::{ConsoleTask, KeyAdmin};
 use crate::rotation::{Liveness, Rotation, Stage};
@@ -19,40 +20,24 @@ use crate::store::Item;
 /// longest delay reported of any provider (Mailgun's blog, GitGuardian: 48 h).
 const DEADLINE: Span = Span::seconds(48 * 60 * 60);
 
-/// Switches the old key off: the step that can be undone.
-pub fn disable(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
-    let switch = snapshot.provider().keys().and_then(|it| it.switch());
-    let id = snapshot.rotation.old.remote_id.as_deref();
-    let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) else {
-        return Err(Situation::failed("not-disabled", "the old key cannot be switched off").into());
-    };
-    current_works(work, snapshot)?;
-    if let Err(trouble) = switch.set(&work.context.net()?, &manager.credential(), id, false)
-        && trouble.reason != Reason::KeyNotFound
-    {
-        let exit = if trouble.reason.verdict() == Verdict::Unknown { Exit::Unknown } else { Exit::Failed };
-        let message = format!("the old key was not switched off: {}", trouble.detail);
-        return Err(Situation::new(exit, trouble.reason.as_str(), message).into());
-    }
-    work.save(Stage::Disabled, |_, rotation| {
-        rotation.old.state = Some(Liveness::Disabled);
-        Ok(())
-    })?;
-    Ok(Flow::On)
-}
-
 /// Deletes the key that leaves, or waits until a person has.
 pub fn retire(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
-    if matches!(stage, Stage::Deploying | Stage::Disabled) {
+    // A key that is switched off waits there until a person has deleted it.
+    let waits = snapshot.admin().is_none() && snapshot.rotation.old.state == Some(Liveness::Disabled);
+    if stage == Stage::Deploying || (stage == Stage::Disabled && !waits) {
+        let off_first = stage == Stage::Deploying && snapshot.means().switches_off;
         work.save(stage, |_, rotation| {
-            rotation.stage = Stage::Retiring;
+            rotation.stage = if off_first { Stage::Disabled } else { Stage::Retiring };
             Ok(())
         })?;
         return Ok(Flow::On);
     }
-    if stage == Stage::Retiring {
+    if matches!(stage, Stage::Retiring | Stage::Disabled) {
         current_works(work, snapshot)?;
+    }
+    if !pasted::is_to_end(work, snapshot)? {
+        return Ok(Flow::On);
     }
     match snapshot.admin().zip(deleter(work, snapshot)?) {
         Some((admin, manager)) => {
@@ -62,28 +47,6 @@ pub fn retire(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         }
         None => by_person(work, snapshot),
     }
-}
-
-/// The one invariant that is never traded: before a key that worked goes, the
-/// one that takes its place is seen to work.
-fn current_works(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let record = snapshot.record()?;
-    let secret = work.context.need_secret(&snapshot.inventory, snapshot.key(), record, Slot::Current)?;
-    let judgement = work.judge(snapshot.key(), record, &secret)?;
-    if judgement.accepted() {
-        return Ok(());
-    }
-    let (exit, what) = match judgement.verdict() {
-        Verdict::Rejected => (Exit::Failed, "the new key does not work"),
-        _ => (Exit::Unknown, "whether the new key works could not be told"),
-    };
-    let reason = judgement.reason().map_or("unknown", Reason::as_str);
-    Err(Situation::new(exit, reason, format!("{what}; the old one is kept: {}", judgement.detail))
-        .hint(format!(
-            "`keyctl validate {0}`; the way back is `keyctl rotate {0} --rollback`",
-            snapshot.key()
-        ))
-        .into())
 }
 
 /// Returns the key that deletes: the managing one, never the one that leaves.
@@ -139,7 +102,7 @@ fn sides(rotation: &Rotation) -> (&crate::rotation::Side, &crate::rotation::Side
 }
 
 /// Saves that the key was deleted; whether it is dead is proven next.
-fn after(work: &Work<'_>, stage: Stage, state: Liveness) -> anyhow::Result<()> {
+pub fn after(work: &Work<'_>, stage: Stage, state: Liveness) -> anyhow::Result<()> {
     let deadline = DEADLINE.after(work.context.now());
     work.save(stage, |_, rotation| {
         rotation.leaving_mut().state = Some(state);
@@ -157,60 +120,81 @@ fn after(work: &Work<'_>, stage: Stage, state: Liveness) -> anyhow::Result<()> {
 fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let key = snapshot.key();
-    let record = snapshot.record()?;
     let console = &work.context.console;
     let side = snapshot.rotation.leaving();
     let secret = leaving_secret(work, snapshot)?;
-    let which = if snapshot.rotation.stage.is_undoing() { "unused new" } else { "old" };
     let mut shown = false;
     loop {
-        let death = match &secret {
-            Some(secret) => probed(work, snapshot, secret)?,
-            None => Death::Unknown("its secret is not known".to_owned()),
+        let condition = match &secret {
+            Some(secret) => proof::condition(work, snapshot, side, secret)?,
+            None => Condition::Unknown("its secret is not known".to_owned()),
         };
-        if death == Death::Dead {
+        // A key that was switched off before is refused in any case.
+        let untold = stage == Stage::Disabled && condition == Condition::Refused;
+        if condition == Condition::Gone || (condition == Condition::Refused && !untold) {
             after(work, stage, Liveness::Dead)?;
             return Ok(Flow::On);
         }
         if !shown {
-            let title = format!("Delete the {which} key of `{key}`{}:", described(side));
-            by_hand::show(
-                work.context,
-                &title,
-                by_hand::guide(snapshot, record, ConsoleTask::Delete).as_ref(),
-            );
+            let guide = by_hand::guide(snapshot, snapshot.record()?, ConsoleTask::Delete);
+            by_hand::show(work.context, &title(snapshot, &condition), guide.as_ref());
             shown = true;
         }
         // What cannot be tried is believed on a person's word.
-        let question = match (&secret, side.state) {
-            (Some(_), _) => "Done?",
-            (None, None) => "Was no key made, or is it deleted again?",
-            (None, Some(_)) => "Is it deleted?",
+        let by_word = secret.is_none() || untold;
+        let question = match side.state {
+            _ if !by_word => "Done?",
+            None => "Was no key made, or is it deleted again?",
+            Some(_) => "Is it deleted?",
         };
-        let answer =
-            if secret.is_some() && console.said_yes() { Answer::Nobody } else { console.confirm(question) };
+        let answer = if !by_word && console.said_yes() { Answer::Nobody } else { console.confirm(question) };
         work.context.restart_clock();
         match (answer, &secret) {
-            (Answer::Yes, None) => {
+            (Answer::Yes, _) if by_word => {
                 after(work, stage, Liveness::Dead)?;
                 return Ok(Flow::On);
             }
-            (Answer::Yes, Some(secret)) => work.forget(secret),
+            (Answer::Yes, secret) => secret.iter().for_each(|it| work.forget(it)),
             (Answer::No | Answer::Nobody, _) => {
-                console.hint(format!("then `keyctl rotate {key} --resume`"));
+                console.hint(match (stage, untold) {
+                    (Stage::Disabled, true) => format!(
+                        "then say so: `keyctl rotate {key} --resume --yes`; until it is deleted, `--rollback` is the way back"
+                    ),
+                    (Stage::Disabled, false) => format!(
+                        "then `keyctl rotate {key} --resume`; until it is deleted, `--rollback` is the way back"
+                    ),
+                    _ => format!("then `keyctl rotate {key} --resume`"),
+                });
                 return Ok(Flow::Stop(Exit::Human));
             }
         }
     }
 }
 
+fn title(snapshot: &Snapshot, condition: &Condition) -> String {
+    let rotation = &snapshot.rotation;
+    let which = if rotation.stage.is_undoing() { "unused new" } else { "old" };
+    let off = match (rotation.stage, condition) {
+        (Stage::Disabled, Condition::Alive) => "; it was switched off, but works again",
+        (Stage::Disabled, _) => "; it is switched off, and nothing should miss it",
+        (_, Condition::Off) => "; it is only switched off so far",
+        _ => "",
+    };
+    format!("Delete the {which} key of `{}`{}{off}:", snapshot.key(), described(rotation.leaving()))
+}
+
 /// Tries once whether the key that leaves is dead.
 pub fn prove(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let already = snapshot.rotation.leaving().state == Some(Liveness::Dead);
-    let death = if already { Death::Dead } else { dead(work, snapshot)? };
-    let why = match death {
-        Death::Dead => {
+    let condition = if already {
+        Condition::Gone
+    } else {
+        let secret = leaving_secret(work, snapshot)?;
+        proof::of_deleted(work, snapshot, secret.as_ref(), deleter(work, snapshot)?.as_ref())?
+    };
+    let why = match condition {
+        Condition::Gone | Condition::Off | Condition::Refused => {
             work.save(stage, |_, rotation| {
                 rotation.leaving_mut().state = Some(Liveness::Dead);
                 if stage == Stage::RetiredVerifying {
@@ -220,8 +204,8 @@ pub fn prove(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             })?;
             return Ok(Flow::On);
         }
-        Death::Alive => "it still works".to_owned(),
-        Death::Unknown(why) => format!("whether it still works could not be told: {why}"),
+        Condition::Alive => "it still works".to_owned(),
+        Condition::Unknown(why) => format!("whether it still works could not be told: {why}"),
     };
     let key = snapshot.key();
     let deadline = snapshot.rotation.deadline.unwrap_or(work.context.now());
@@ -237,78 +221,6 @@ pub fn prove(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     )
     .hint("look for it in the provider's console, and ask its support")
     .into())
-}
-
-/// What is known of the end of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Death {
-    Dead,
-    Alive,
-    Unknown(String),
-}
-
-fn dead(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Death> {
-    if let Some(secret) = leaving_secret(work, snapshot)? {
-        // What was seen of it before it was deleted counts no more.
-        work.forget(&secret);
-        match probed(work, snapshot, &secret)? {
-            Death::Unknown(_) => {}
-            certain => return Ok(certain),
-        }
-    }
-    let Some((admin, manager)) = snapshot.admin().zip(deleter(work, snapshot)?) else {
-        return Ok(Death::Unknown("no list of keys can be read".to_owned()));
-    };
-    let record = snapshot.record()?;
-    let leaving = snapshot.rotation.leaving();
-    let id = if record.kind == Kind::Smtp { &leaving.login } else { &leaving.remote_id };
-    let rows = match list(work, record, admin, &manager) {
-        Ok(rows) => rows,
-        Err(error) => return Ok(Death::Unknown(error.to_string())),
-    };
-    let listed = rows.iter().any(|row| Some(&row.id) == id.as_ref())
-        || (snapshot.rotation.stage.is_undoing()
-            && !of_this_rotation(&snapshot.rotation, record.kind, &rows).is_empty());
-    Ok(if listed { Death::Alive } else { Death::Dead })
-}
-
-/// Tries the key itself. A bare refusal counts only when another key of the
-/// account was accepted from here in this run: else this address may be blocked.
-fn probed(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<Death> {
-    let key = snapshot.key();
-    let record = snapshot.record()?;
-    let leaving = snapshot.rotation.leaving();
-    let as_it_was = as_side(key, record, leaving);
-    let judgement = work.judge(key, &as_it_was, secret)?;
-    if judgement.accepted() {
-        return Ok(Death::Alive);
-    }
-    match judgement.reason() {
-        Some(Reason::KeyNotFound | Reason::Disabled | Reason::Expired) => return Ok(Death::Dead),
-        Some(Reason::Unauthorized) if logins::is_suspect(key.provider, record.kind, &judgement) => {
-            return Ok(Death::Unknown(judgement.detail));
-        }
-        // The login is recorded, and told by a key that was accepted from here:
-        // that one is of the account, and testifies.
-        Some(Reason::Unauthorized)
-            if as_it_was.login.is_some() && logins::is_the_keys(key.provider, record.kind, &judgement) =>
-        {
-            return Ok(Death::Dead);
-        }
-        Some(Reason::Unauthorized) => {}
-        _ => return Ok(Death::Unknown(judgement.detail)),
-    }
-    let current =
-        work.context.secret(&snapshot.inventory, key, record, Slot::Current).map_err(Situation::from)?;
-    let witness = match current {
-        Some(current) => work.judge(key, record, &current)?.accepted(),
-        None => false,
-    };
-    Ok(if witness {
-        Death::Dead
-    } else {
-        Death::Unknown("no other key of the account was accepted from here".to_owned())
-    })
 }
 
 fn leaving_secret(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Secret>> {

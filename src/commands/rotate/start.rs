@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::group::groups;
 use super::plan::{Maker, Plan};
-use super::work::{Ended, Work};
-use super::{Options, by_hand, owner, preflight, report};
+use super::work::{Ended, Snapshot, Work};
+use super::{Options, by_hand, owner, pasted, preflight, report};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
+use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach, Selected};
 use crate::key::KeyRef;
 use crate::output::Answer;
@@ -51,6 +52,9 @@ pub fn start_keys(context: &Context, keys: &BTreeSet<KeyRef>, options: &Options)
         for plan in &plans {
             preflight::approvals(context, inventory, &plan.keys)?;
         }
+    }
+    for id in &under_way {
+        wants_key(context.inventory()?, id, options)?;
     }
     let mut ended = Vec::new();
     for id in &under_way {
@@ -198,6 +202,12 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
             [] | [Selected::Key(_)] => vec![chosen(context, what)?],
             _ => meant(context, what)?,
         };
+        if options.stdin && ids.len() > 1 {
+            return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
+        }
+        for id in &ids {
+            wants_key(inventory, id, options)?;
+        }
         let mut ended = Vec::new();
         for id in ids {
             ended.push(Work::take(context, options, &id)?.go()?);
@@ -206,6 +216,10 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
     }
     if options.stdin && inventory.rotations.len() > 1 {
         return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
+    }
+    if options.stdin {
+        let only = inventory.rotations.keys().next().ok_or_else(none)?;
+        wants_key(inventory, only, options)?;
     }
     let mut ended = Vec::new();
     let mut codes = Vec::new();
@@ -222,6 +236,13 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
     }
     let exit = finish(context, &report::Rotations::of(context, &ended), &ended)?;
     Ok(Exit::merge(codes.into_iter().chain([exit])))
+}
+
+/// Refuses a key on stdin before anything is done, where none is wanted.
+fn wants_key(inventory: &Inventory, id: &RotationId, options: &Options) -> anyhow::Result<()> {
+    let Some(rotation) = inventory.rotations.get(id).filter(|_| options.stdin) else { return Ok(()) };
+    let snapshot = Snapshot { inventory: inventory.clone(), rotation: rotation.clone() };
+    Ok(pasted::must_be_wanted(&snapshot)?)
 }
 
 fn meant(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {

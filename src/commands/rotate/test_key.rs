@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::pasted;
 use super::rights::{self, Seen};
 use super::work::{Flow, Snapshot, Work, as_side};
 use crate::commands::logins;
@@ -46,10 +47,11 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         None => None,
     };
     let old = old.filter(Judgement::accepted);
-    if let Some(why) = worse(&snapshot.rotation, &record, old.as_ref(), &new) {
+    if let Some(why) = other_account(snapshot.record()?, old.as_ref(), &new) {
+        pasted::mark_foreign(work, snapshot)?;
         return Err(unfit(snapshot, &why).into());
     }
-    if let Some(why) = other_account(snapshot.record()?, old.as_ref(), &new) {
+    if let Some(why) = worse(&snapshot.rotation, &record, old.as_ref(), &new) {
         return Err(unfit(snapshot, &why).into());
     }
     let seen = Seen::new(&record, &secret, &new);
@@ -125,15 +127,17 @@ fn failed(snapshot: &Snapshot, kind: Kind, judgement: &Judgement) -> Situation {
         ));
     }
     situation.hint(format!(
-        "the old key is still current; try again with `--resume`, or `keyctl rotate {key} --abort`"
+        "the old key is still current; try again with `--resume`{}, or `keyctl rotate {key} --abort`",
+        pasted::or_another(snapshot)
     ))
 }
 
 /// Says that the new key cannot take the old one's place.
 pub fn unfit(snapshot: &Snapshot, why: &str) -> Situation {
     Situation::failed("new-key-unfit", format!("the new key failed its test: {why}")).hint(format!(
-        "the old key is still current; `keyctl rotate {} --abort`, then begin again",
-        snapshot.key()
+        "the old key is still current; `keyctl rotate {} --abort`, then begin again{}",
+        snapshot.key(),
+        pasted::or_another(snapshot)
     ))
 }
 

@@ -2,13 +2,15 @@
 
 use super::start::{chosen, finish};
 use super::swap::swap_back;
-use super::work::{Work, as_side};
-use super::{Options, report};
+use super::work::{Snapshot, Work, as_side};
+use super::{Options, by_hand, pasted, report};
 use crate::commands::logins;
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
-use crate::key::{Reason, Verdict};
+use crate::key::{Judgement, Reason, Verdict};
+use crate::output::Answer;
+use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
 
 /// Gives up before the switch: the unused key is deleted.
@@ -37,15 +39,23 @@ fn begin_abort(work: &Work<'_>) -> anyhow::Result<()> {
         .hint(format!("the way back is `keyctl rotate {} --rollback`", snapshot.key()))
         .into());
     }
+    // Not ours to end, and nothing to wait for.
+    let foreign = snapshot.rotation.new.foreign;
     work.save(stage, |_, rotation| {
         rotation.stage = Stage::Aborting;
         if stage == Stage::Planned {
             // Nothing was made yet.
             rotation.new.state = Some(Liveness::Dead);
             rotation.stage = Stage::Aborted;
+        } else if foreign {
+            pasted::drop_foreign(rotation);
         }
         Ok(())
-    })
+    })?;
+    if foreign {
+        pasted::told_dropped(work, &snapshot);
+    }
+    Ok(())
 }
 
 /// Makes the old key current again.
@@ -94,7 +104,7 @@ fn begin_rollback(work: &Work<'_>) -> anyhow::Result<()> {
     })
 }
 
-fn too_late(snapshot: &super::work::Snapshot, why: &str) -> Situation {
+fn too_late(snapshot: &Snapshot, why: &str) -> Situation {
     Situation::failed(
         "too-late",
         format!("the old key of `{}` cannot become current again: {why}", snapshot.key()),
@@ -102,7 +112,7 @@ fn too_late(snapshot: &super::work::Snapshot, why: &str) -> Situation {
     .hint(format!("rotate once more: `keyctl rotate {}` when this rotation is done", snapshot.key()))
 }
 
-fn switch_on(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Result<()> {
+fn switch_on(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let switch = snapshot.provider().keys().and_then(|it| it.switch());
     let id = snapshot.rotation.old.remote_id.as_deref();
     if let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) {
@@ -116,26 +126,62 @@ fn switch_on(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Resul
     Ok(())
 }
 
-fn old_works(work: &Work<'_>, snapshot: &super::work::Snapshot) -> anyhow::Result<()> {
+fn old_works(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let secret = work.secret(snapshot, Slot::Previous)?;
     let Some(secret) = secret else {
         return Err(too_late(snapshot, "its secret is not in the store").into());
     };
     let key = snapshot.key();
     let record = as_side(key, snapshot.record()?, &snapshot.rotation.old);
-    let mut judgement = logins::judge(work.context, &snapshot.inventory, (key, &record), &secret)?;
-    logins::doubt(key.provider, record.kind, &mut judgement);
-    match judgement.verdict() {
-        Verdict::Valid | Verdict::Limited => Ok(()),
-        Verdict::Rejected => Err(too_late(snapshot, &judgement.detail).into()),
-        Verdict::Unknown => Err(Situation::new(
-            Exit::Unknown,
-            judgement.reason().map_or("unknown", Reason::as_str),
-            format!("whether the old key still works could not be told: {}", judgement.detail),
-        )
-        .hint("nothing was changed; try again")
-        .into()),
+    let mut shown = false;
+    loop {
+        let mut judgement = logins::judge(work.context, &snapshot.inventory, (key, &record), &secret)?;
+        logins::doubt(key.provider, record.kind, &mut judgement);
+        match judgement.verdict() {
+            Verdict::Valid | Verdict::Limited => return Ok(()),
+            Verdict::Rejected if sleeps(snapshot, &judgement) => switched_on(work, snapshot, &mut shown)?,
+            Verdict::Rejected => return Err(too_late(snapshot, &judgement.detail).into()),
+            Verdict::Unknown => {
+                return Err(Situation::new(
+                    Exit::Unknown,
+                    judgement.reason().map_or("unknown", Reason::as_str),
+                    format!("whether the old key still works could not be told: {}", judgement.detail),
+                )
+                .hint("nothing was changed; try again")
+                .into());
+            }
+        }
     }
+}
+
+/// Returns whether a refused key may only be switched off: the provider says
+/// so, or it was switched off and the provider does not tell more.
+fn sleeps(snapshot: &Snapshot, judgement: &Judgement) -> bool {
+    let off = snapshot.rotation.stage == Stage::Disabled && judgement.reason() == Some(Reason::Unauthorized);
+    snapshot.means().person_switches_off && (off || judgement.reason() == Some(Reason::Disabled))
+}
+
+/// Shows a person how the old key is switched on again, and waits for them.
+fn switched_on(work: &Work<'_>, snapshot: &Snapshot, shown: &mut bool) -> anyhow::Result<()> {
+    let key = snapshot.key();
+    if !*shown {
+        let old = &snapshot.rotation.old;
+        let title = format!("Switch the old key of `{key}`{} on again:", by_hand::described(old));
+        let guide = by_hand::guide(snapshot, snapshot.record()?, ConsoleTask::Enable);
+        by_hand::show(work.context, &title, guide.as_ref());
+        *shown = true;
+    }
+    let console = &work.context.console;
+    let answer = if console.said_yes() { Answer::Nobody } else { console.confirm("Done?") };
+    work.context.restart_clock();
+    if answer == Answer::Yes {
+        return Ok(());
+    }
+    Err(Situation::human(format!(
+        "a person switches the old key of `{key}` on again; nothing was changed yet"
+    ))
+    .hint(format!("then `keyctl rotate {key} --rollback`"))
+    .into())
 }
 
 /// Goes on with what was begun; what could not be begun is an error, and the

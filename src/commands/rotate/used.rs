@@ -30,7 +30,8 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         }
     }
     work.save(Stage::Grace, |_, rotation| {
-        rotation.stage = if snapshot.switches_off() { Stage::Disabled } else { Stage::Retiring };
+        let off_first = snapshot.means().first(rotation);
+        rotation.stage = if off_first { Stage::Disabled } else { Stage::Retiring };
         Ok(())
     })?;
     Ok(Flow::On)

@@ -1,17 +1,20 @@
 //! Works on one rotation: takes the next step, does it, saves, again. Every
 //! step can be entered a second time; what stops one is kept with the rotation.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::{Options, by_hand, create, deploy, owner, preflight, retire, swap, test_key, used, walk};
+use super::{
+    Options, by_hand, create, deploy, owner, pasted, preflight, retire, swap, switch_off, test_key, used,
+    walk,
+};
 use crate::commands::logins;
 use crate::commands::managing::Keyed;
 use crate::context::{Context, Slot};
 use crate::exit::{self, Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
-use crate::provider::{self, KeyAdmin, Provider};
+use crate::provider::{self, ConsoleTask, KeyAdmin, Provider};
 use crate::rotation::{Means, Owner, Pause, Rotation, RotationId, Side, Stage, Step, next};
 
 /// What a step says about going on.
@@ -38,6 +41,8 @@ pub struct Work<'a> {
     me: Owner,
     /// What was proven of a secret in this run: one probe each.
     judged: RefCell<BTreeMap<Fingerprint, Judgement>>,
+    /// Whether the key that a person gives was asked for in this run.
+    pub given: Cell<bool>,
     /// Set when the rotation was taken out of the inventory.
     last: RefCell<Option<Rotation>>,
 }
@@ -83,16 +88,24 @@ impl Snapshot {
         self.provider().keys().filter(|it| it.can_replace(record.kind, login.as_deref()).is_ok())
     }
 
-    fn means(&self) -> Means {
-        let switch = self.provider().keys().is_some_and(|it| it.switch().is_some());
-        Means {
-            switches_off: switch && self.rotation.using.is_some() && self.rotation.old.remote_id.is_some(),
-        }
+    /// Returns whether a person makes the new key, and gives it.
+    pub fn by_person(&self) -> bool {
+        self.rotation.using.is_none() || self.admin().is_none()
     }
 
-    /// Returns whether the key that leaves can be switched off by API.
-    pub fn switches_off(&self) -> bool {
-        self.means().switches_off
+    /// Returns how the old key can be switched off before it is deleted.
+    pub fn means(&self) -> Means {
+        means(self.provider(), self.record().ok(), &self.rotation)
+    }
+}
+
+/// Returns how the old key of a rotation can be switched off.
+pub fn means(provider: &dyn Provider, record: Option<&Record>, rotation: &Rotation) -> Means {
+    let switch = provider.keys().is_some_and(|it| it.switch().is_some());
+    let console = |record| provider.console(ConsoleTask::Disable, &preflight::console_ask(record, &[], &[]));
+    Means {
+        switches_off: switch && rotation.using.is_some() && rotation.old.remote_id.is_some(),
+        person_switches_off: record.and_then(console).is_some(),
     }
 }
 
@@ -115,7 +128,15 @@ impl<'a> Work<'a> {
     /// Returns the work on a rotation that this process has just begun.
     pub fn held(context: &'a Context, options: &'a Options, id: RotationId, me: Owner) -> Self {
         context.restart_clock();
-        Self { context, options, id, me, judged: RefCell::new(BTreeMap::new()), last: RefCell::new(None) }
+        Self {
+            context,
+            options,
+            id,
+            me,
+            judged: RefCell::new(BTreeMap::new()),
+            given: Cell::new(false),
+            last: RefCell::new(None),
+        }
     }
 
     /// Reads the rotation as it stands.
@@ -195,6 +216,9 @@ impl<'a> Work<'a> {
     /// Only when the inventory itself cannot be read any more.
     pub fn go(&self) -> anyhow::Result<Ended> {
         let result = self.steps();
+        if self.options.stdin && !self.given.get() {
+            self.context.console.warning("the key on stdin was not taken: none was wanted");
+        }
         if let Some(rotation) = self.last.borrow().clone() {
             let inventory = self.context.inventory_file.load()?;
             let exit = result.unwrap_or(Exit::Failed);
@@ -256,12 +280,15 @@ impl<'a> Work<'a> {
             ));
             let flow = match step {
                 Step::Create => create::step(self, &snapshot)?,
+                Step::Test if self.options.stdin && !self.given.get() && snapshot.by_person() => {
+                    pasted::another(self, &snapshot)?
+                }
                 Step::Test => test_key::step(self, &snapshot)?,
                 Step::Switch => swap::switch(self, &snapshot)?,
                 Step::Deploy => deploy::step(self, &snapshot)?,
                 Step::BeginGrace => deploy::begin_grace(self, &snapshot)?,
                 Step::CheckUse => used::step(self, &snapshot)?,
-                Step::Disable => retire::disable(self, &snapshot)?,
+                Step::Disable => switch_off::step(self, &snapshot)?,
                 Step::Retire => retire::retire(self, &snapshot)?,
                 Step::Prove => retire::prove(self, &snapshot)?,
                 Step::Finish => retire::finish(self, &snapshot)?,

@@ -81,6 +81,7 @@
 //! remote_id = "…"
 //! login = "…"
 //! state = "live"                    # disabled, retiring, dead, lost
+//! foreign = true                    # .new only: given, but of another account
 //! name = "…"                        # and role, created, expires, permissions: as in the record
 //!
 //! [rotation.r7f3….owner]            # all four required

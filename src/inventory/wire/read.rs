@@ -286,6 +286,7 @@ fn side(section: Option<Section<'_>>) -> Result<Side, Fail> {
         created: section.date("created")?,
         expires: expires(&section)?,
         permissions: section.texts("permissions")?,
+        foreign: section.flag("foreign")?,
     })
 }
 

@@ -203,6 +203,7 @@ fn side(side: &Side) -> Fields {
     fields.date("created", side.created);
     fields.expiry(side.expires);
     fields.texts("permissions", &side.permissions);
+    fields.flag("foreign", side.foreign);
     fields
 }
 

@@ -102,7 +102,10 @@ fn a_key_rotates_by_the_login_that_the_api_key_tells() {
     shop.has_login();
     shop.change(&old, json!({"state": "deleted"}));
     shop.world.set("KEYCTL_DEBUG_CLOCK_OFFSET", &(25 * 3600).to_string());
-    let done = shop.rotate(&[MAIL, "--resume"], 0);
+    // A refused login does not tell whether its key is off or deleted: a person does.
+    let off = shop.rotate(&[MAIL, "--resume"], 6);
+    assert_eq!((&off["stage"], &off["next"]["action"]), (&json!("disabled"), &json!("delete")));
+    let done = shop.rotate(&[MAIL, "--resume", "--yes"], 0);
     assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
     shop.has_login();
     assert_eq!(shop.validate(&[MAIL], 0)["verdict"], "valid");

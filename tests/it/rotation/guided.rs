@@ -7,9 +7,18 @@ use super::vendor::Vendor;
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::Terminal;
 
+/// How a person ends a key in the console.
+struct Ending {
+    /// Where it can be switched off: that comes first.
+    off: Option<Value>,
+    dead: Value,
+    /// The provider refuses both alike: a person's word tells.
+    by_word: bool,
+}
+
 /// A person makes the new key, hands it over by stdin, and deletes the old one
 /// in the end.
-fn the_whole_way(vendor: &mut Vendor, key: &str, kind: &str, dead: Value) {
+fn the_whole_way(vendor: &mut Vendor, key: &str, kind: &str, ending: Ending) {
     let old = vendor.make();
     vendor.record(key, &old, kind);
     vendor.rig.append(&manual(key, "shop"));
@@ -36,11 +45,25 @@ fn the_whole_way(vendor: &mut Vendor, key: &str, kind: &str, dead: Value) {
     assert_eq!(vendor.rig.get(key, "current").unwrap(), new.secret);
     assert_eq!(vendor.rig.rotate(&[key, "--ack", "shop"], 0)["stage"], "grace");
     vendor.rig.after(PAST_GRACE);
-    let rotation = vendor.rig.rotate(&[key, "--resume"], 6);
-    assert_eq!((&rotation["stage"], &rotation["next"]["action"]), (&json!("retiring"), &json!("delete")));
+    let ran = vendor.rig.run(&["-f", "json", "rotate", key, "--resume"]).exits(6);
+    let rotation = ran.data()["rotations"][0].clone();
+    let told = |it: &Value| format!("{} {} {}", it["stage"], it["next"]["action"], it["old"]["state"]);
+    match ending.off {
+        Some(off) => {
+            assert_eq!(told(&rotation), r#""disabled" "disable" "live""#);
+            assert!(ran.stderr.contains("do not delete it yet"), "{}", ran.stderr);
+            vendor.change(&old.id, off);
+            let rotation = vendor.rig.rotate(&[key, "--resume"], 6);
+            assert_eq!(told(&rotation), r#""disabled" "delete" "disabled""#);
+            let again = vendor.rig.rotate(&[key, "--resume"], 6);
+            assert_eq!(told(&again), r#""disabled" "delete" "disabled""#, "it is not deleted yet");
+        }
+        None => assert_eq!(told(&rotation), r#""retiring" "delete" "live""#),
+    }
     assert_eq!(vendor.rig.get(key, "previous").unwrap(), old.secret, "until it is proven dead");
-    vendor.change(&old.id, dead);
-    let done = vendor.rig.rotate(&[key, "--resume"], 0);
+    vendor.change(&old.id, ending.dead);
+    let word: &[&str] = if ending.by_word { &["--yes"] } else { &[] };
+    let done = vendor.rig.rotate(&[&[key, "--resume"], word].concat(), 0);
     assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
     assert_eq!(vendor.rig.get(key, "previous"), None);
     assert_eq!(vendor.rig.get(key, "current").unwrap(), new.secret);
@@ -49,17 +72,22 @@ fn the_whole_way(vendor: &mut Vendor, key: &str, kind: &str, dead: Value) {
 
 #[test]
 fn a_brevo_key_is_made_and_deleted_by_a_person() {
-    the_whole_way(&mut Vendor::brevo(), "brevo@acme", "api", json!({"state": "deleted"}));
+    let off = Some(json!({"state": "deactivated"}));
+    let ending = Ending { off, dead: json!({"state": "deleted"}), by_word: false };
+    the_whole_way(&mut Vendor::brevo(), "brevo@acme", "api", ending);
 }
 
 #[test]
 fn a_klaviyo_key_is_made_and_deleted_by_a_person() {
-    the_whole_way(&mut Vendor::klaviyo(), "klaviyo@acme", "private", json!({"deleted": true}));
+    let ending =
+        Ending { off: Some(json!({"disabled": true})), dead: json!({"deleted": true}), by_word: false };
+    the_whole_way(&mut Vendor::klaviyo(), "klaviyo@acme", "private", ending);
 }
 
 #[test]
 fn a_highlevel_token_is_made_and_deleted_by_a_person() {
-    the_whole_way(&mut Vendor::highlevel(), "highlevel@acme", "agency", json!({"dead": true}));
+    let ending = Ending { off: None, dead: json!({"dead": true}), by_word: false };
+    the_whole_way(&mut Vendor::highlevel(), "highlevel@acme", "agency", ending);
 }
 
 #[test]
@@ -141,6 +169,10 @@ fn a_person_at_a_terminal_is_led_through() {
     terminal.until("app.brevo.com");
     terminal.until("New key of brevo@acme");
     terminal.line(&new.secret);
+    terminal.until("Switch the old key of `brevo@acme`");
+    terminal.until("Done?");
+    vendor.change(&old.id, json!({"state": "deactivated"}));
+    terminal.line("y");
     terminal.until("Delete the old key of `brevo@acme`");
     terminal.until("Done?");
     vendor.change(&old.id, json!({"state": "deleted"}));
@@ -163,6 +195,11 @@ fn a_klaviyo_key_is_switched_off_by_api_first() {
     let ran = vendor.rig.world.run_with(&arguments, &new.secret).exits(0);
     assert_eq!(ran.data()["rotations"][0]["using"], "klaviyo:admin@acme", "{}", ran.stderr);
     vendor.rig.after(PAST_GRACE);
+    let off = vendor.rig.rotate(&["--resume"], 6);
+    assert_eq!((&off["stage"], &off["old"]["state"]), (&json!("disabled"), &json!("disabled")));
+    assert_eq!((&off["next"]["by"], &off["next"]["action"]), (&json!("human"), &json!("delete")));
+    assert_eq!(vendor.rig.get("klaviyo@acme", "previous").unwrap(), old.secret, "anybody can enable it");
+    vendor.change(&old.id, json!({"deleted": true}));
     let done = vendor.rig.rotate(&["--resume"], 0);
     assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
     let switched: Vec<String> =
@@ -215,11 +252,11 @@ fn a_brevo_smtp_key_is_made_and_deleted_by_a_person() {
     let mut vendor = Vendor::of(sandbox, "/brevo/accounts", "keys", "/brevo/keys", made);
     let state = vendor.rig.sandbox.control("GET", "/state", Value::Null);
     let login = state["brevo"]["accounts"][0]["smtp_login"].as_str().unwrap().to_owned();
-    the_whole_way(
-        &mut vendor,
-        "brevo@acme",
-        &format!("smtp\"\nlogin = \"{login}"),
-        json!({"state": "deleted"}),
-    );
+    let ending = Ending {
+        off: Some(json!({"state": "deactivated"})),
+        dead: json!({"state": "deleted"}),
+        by_word: true,
+    };
+    the_whole_way(&mut vendor, "brevo@acme", &format!("smtp\"\nlogin = \"{login}"), ending);
     assert_eq!(vendor.rig.world.data(&["show", "brevo@acme"], 0)["key"]["login"], login.as_str());
 }

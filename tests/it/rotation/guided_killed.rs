@@ -36,6 +36,14 @@ impl ByHand {
         (vendor, old, key)
     }
 
+    /// How a person switches a key off; Klaviyo's managing key does it by API.
+    fn off(self) -> Option<Value> {
+        match self {
+            Self::Brevo => Some(json!({"state": "deactivated"})),
+            Self::Klaviyo | Self::Highlevel => None,
+        }
+    }
+
     fn dead(self) -> Value {
         match self {
             Self::Brevo => json!({"state": "deleted"}),
@@ -57,6 +65,7 @@ fn person_at_work(
 ) -> bool {
     let (old, new) = keys;
     let mut died = false;
+    let mut deleted = false;
     for run in 0..24 {
         let status = vendor.rig.status();
         let switched = vendor.rig.get(key, "current").as_deref() == Some(&new.secret);
@@ -66,9 +75,17 @@ fn person_at_work(
             Some(rotation) => match rotation["stage"].as_str().unwrap() {
                 "planned" | "creating" => (vec!["rotate", key, "--resume", "--stdin", "--yes"], &new.secret),
                 "deploying" => (vec!["rotate", key, "--ack", "shop", "--grace", "0s"], ""),
-                stage => {
-                    if stage == "retiring" || stage == "disabled" {
-                        vendor.change(&old.id, by_hand.dead());
+                _ => {
+                    // In the console a person does what was told, once.
+                    match (rotation["next"]["action"].as_str(), by_hand.off()) {
+                        (Some("disable"), Some(off)) if rotation["next"]["by"] == "human" => {
+                            vendor.change(&old.id, off);
+                        }
+                        (Some("delete"), _) if !deleted => {
+                            vendor.change(&old.id, by_hand.dead());
+                            deleted = true;
+                        }
+                        _ => {}
                     }
                     (vec!["rotate", key, "--resume", "--yes"], "")
                 }
