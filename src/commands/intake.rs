@@ -161,17 +161,24 @@ impl SourceArgs {
 /// Exit 2 when there is nothing or too much; exit 6 when a person would have
 /// to be asked and cannot be.
 pub fn take(context: &Context, source: &Source) -> anyhow::Result<Taken> {
+    take_unless_empty(context, source)?.ok_or_else(|| {
+        Situation::usage(format!("{} is empty", name(source)))
+            .hint("the key is expected there, such as with `printf %s \"$KEY\" | keyctl …`")
+            .into()
+    })
+}
+
+/// Takes a secret in; `None` when nothing was given, such as by Enter alone.
+///
+/// # Errors
+/// As [`take`].
+pub fn take_unless_empty(context: &Context, source: &Source) -> anyhow::Result<Option<Taken>> {
     let pasted = read(context, source)?;
     let taken = look_at(&pasted);
     if !taken.stripped.is_empty() {
         context.console.note(format!("note: taken away from the pasted text: {}", taken.stripped.join(", ")));
     }
-    if taken.secret.is_empty() {
-        return Err(Situation::usage(format!("{} is empty", name(source)))
-            .hint("the key is expected there, such as with `printf %s \"$KEY\" | keyctl …`")
-            .into());
-    }
-    Ok(taken)
+    Ok(Some(taken).filter(|it| !it.secret.is_empty()))
 }
 
 /// Says what a pasted text may be, offline.

@@ -1,5 +1,6 @@
 //! What a person does in a vendor's console, and the exact way there.
 
+use crate::clock::Span;
 use crate::key::{Domain, Kind};
 
 /// Something a person does in a vendor's console.
@@ -20,6 +21,8 @@ pub struct ConsoleAsk<'a> {
     pub name: Option<&'a str>,
     pub domain: Option<&'a Domain>,
     pub permissions: &'a [String],
+    /// How long the key is to live, where that is wished.
+    pub expires_in: Option<Span>,
     pub account_id: Option<&'a str>,
     pub remote_name: Option<&'a str>,
     /// The key that has to go on working, where one of a rotation's two is to end.

@@ -201,6 +201,11 @@ pub trait Provider: Sync {
         None
     }
 
+    /// Returns the shortest and longest life that a key with an end can be given.
+    fn lifetimes(&self) -> Option<(Span, Span)> {
+        None
+    }
+
     /// Returns how long a key may lie unused before the provider ends it.
     fn idle_limit(&self) -> Option<Span> {
         None

@@ -254,10 +254,20 @@ fn a_person_is_told_the_way_through_the_console() {
         scene.run_with(&["create", "brevo:a@acme", "--stdin", "--expires-in", "30d"], &first).exits(0).data();
     assert_eq!((&data["how"], &data["verdict"]), (&json!("console"), &json!("valid")));
     assert!(data["expires"].is_string() && data["created"].is_string());
+    for (span, code) in [("2h", 2), ("400d", 2), ("30d", 6)] {
+        let ran =
+            scene.run_with(&["create", "brevo:c@acme", "--expires-in", span, "--no-input"], "").exits(code);
+        let word = if code == 2 { "7 days to 366 days" } else { "Choose the expiry: 30 days" };
+        assert!(ran.stderr.contains(word), "{span}: {}", ran.stderr);
+    }
     scene.world.unset("KEYCTL_NO_INPUT");
     let mut terminal = Terminal::start(scene.world.command(&["create", "brevo:b@acme"]));
     let told = terminal.until("(it is not shown): ");
     assert!(told.contains("https://app.brevo.com/"), "{told}");
+    // Enter opens the page, where there is a browser, and the question comes again.
+    assert!(told.contains("Enter alone opens that page"), "{told}");
+    terminal.line("");
+    terminal.until("(it is not shown): ");
     terminal.line(&second);
     let (shown, code) = terminal.end();
     assert_eq!(code, 0, "{shown}");

@@ -151,7 +151,7 @@ impl<'a> Look<'a> {
                 continue;
             }
             match self.secrets.read(key, record) {
-                Err(finding) => round.unread.push((record, finding)),
+                Err(finding) => round.unread.push((record, *finding)),
                 Ok(secret) => {
                     if own_id(key.provider, record, &secret).is_none_or(|id| !round.seen.contains(&id)) {
                         accounts.extend(marks);
@@ -241,7 +241,7 @@ impl<'a> Look<'a> {
                     Ok(secret) => {
                         known.extend(admin.own(listed, &secret).map(|it| it.id.to_ascii_lowercase()));
                     }
-                    Err(finding) => unread.push(finding),
+                    Err(finding) => unread.push(*finding),
                 },
             }
         }
@@ -268,7 +268,7 @@ impl<'a> Look<'a> {
             let secret = match self.secrets.read(reader, record) {
                 Ok(secret) => secret,
                 Err(finding) => {
-                    self.found.findings.push(finding);
+                    self.found.findings.push(*finding);
                     continue;
                 }
             };

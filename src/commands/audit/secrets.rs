@@ -29,8 +29,8 @@ impl<'a> Secrets<'a> {
     ///
     /// # Errors
     /// The finding that it cannot be read, so that nothing was looked at.
-    pub fn read(&mut self, key: &KeyRef, record: &Record) -> Result<Secret, Finding> {
-        let undecided = |detail: String, fix: String| Finding::undecided(key, detail, fix);
+    pub fn read(&mut self, key: &KeyRef, record: &Record) -> Result<Secret, Box<Finding>> {
+        let undecided = |detail: String, fix: String| Box::new(Finding::undecided(key, detail, fix));
         let store = self.context.store_name_of(self.inventory, record);
         if self.hopeless.contains(store) {
             let detail = format!("its secret cannot be read: the {store} store does not answer");

@@ -16,7 +16,7 @@ use super::intake::{self, Source};
 use super::keeping::{Existing, must_be_free};
 use super::managing::{self, Managed, Managing};
 use super::{completions, guiding};
-use crate::clock::Span;
+use crate::clock::{Span, spoken};
 use crate::context::Context;
 use crate::exit::{self, Exit, Situation};
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
@@ -175,6 +175,18 @@ impl<'a> New<'a> {
         if kind == Kind::Smtp && args.expires_in.is_some() {
             return Err(Situation::usage("an SMTP password does not expire; leave `--expires-in` out").into());
         }
+        if let (Some(span), Some((least, most))) =
+            (args.expires_in, provider::provider(key.provider).lifetimes())
+            && (span.seconds < least.seconds || span.seconds > most.seconds)
+        {
+            let (least, most) = (spoken(least.seconds), spoken(most.seconds));
+            return Err(Situation::usage(format!(
+                "{} keys live {least} to {most}, or without end",
+                key.provider
+            ))
+            .hint("choose another `--expires-in`, or leave it out")
+            .into());
+        }
         described::one_line("--name", args.name.as_deref())?;
         Ok(Self { args, key, kind, like, described, role, permissions })
     }
@@ -193,6 +205,7 @@ impl<'a> New<'a> {
             name: Some(&name),
             domain: self.described.domain.as_ref(),
             permissions: &self.permissions,
+            expires_in: self.args.expires_in,
             account_id: self.like.as_ref().and_then(|it| it.record.account_id.as_deref()),
             like: self.like.as_ref().map(Like::model),
             ..ConsoleAsk::default()
@@ -328,7 +341,19 @@ fn by_person(context: &Context, new: &New<'_>) -> anyhow::Result<Added> {
                 .hint(format!("then give it: `{}`", new.again()))
                 .into());
         }
-        intake::take(context, &Source::Prompt(format!("Paste the new key for {key} (it is not shown)")))
+        let prompt = Source::Prompt(format!("Paste the new key for {key} (it is not shown)"));
+        if new.args.open {
+            return intake::take(context, &prompt);
+        }
+        // An offer of its own would be answered in clear by who pastes at once.
+        context.console.note("Enter alone opens that page in the browser.");
+        match intake::take_unless_empty(context, &prompt)? {
+            Some(taken) => Ok(taken),
+            None => {
+                guiding::open(context, &guide.url);
+                intake::take(context, &prompt)
+            }
+        }
     })?;
     if let Some(like) = new.cloned().filter(|_| added.saved) {
         context.console.note(format!(

@@ -6,7 +6,7 @@ use crate::commands::remember::remember;
 use crate::context::Slot;
 use crate::exit::Situation;
 use crate::inventory::Inventory;
-use crate::key::{KeyRef, KeyState, Record};
+use crate::key::{Expiry, KeyRef, KeyState, Record};
 use crate::rotation::{Progress, Rotation, Side, Stage};
 
 /// Makes the new key current, for every record of the group.
@@ -34,6 +34,13 @@ pub fn switch(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         Ok(())
     })?;
     told(work, snapshot)?;
+    let (old, new) = (snapshot.rotation.old.expires, snapshot.rotation.new.expires);
+    if old.at().is_some() && new == Expiry::Unknown {
+        let key = snapshot.key();
+        work.context.console.hint(format!(
+            "the old key has an end, and none is known of the new one; record it: `keyctl set {key} --expires DATE`"
+        ));
+    }
     Ok(Flow::On)
 }
 

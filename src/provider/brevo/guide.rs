@@ -1,6 +1,7 @@
 //! The way through Brevo's console (help.brevo.com 40159485019794,
 //! 7959631848850; German labels of its German help).
 
+use crate::clock::spoken;
 use crate::key::Kind;
 use crate::provider::{ConsoleAsk, ConsoleTask, Guide};
 
@@ -42,12 +43,15 @@ fn naming(ask: &ConsoleAsk<'_>) -> String {
     }
 }
 
+fn expiry(ask: &ConsoleAsk<'_>) -> String {
+    match ask.expires_in {
+        Some(span) => format!("Choose the expiry: {}", spoken(span.seconds)),
+        None => "Choose an expiry (7 days to 1 year, or none)".to_owned(),
+    }
+}
+
 fn create_api(ask: &ConsoleAsk<'_>) -> Vec<String> {
-    let mut steps = vec![
-        "Enter the verification code Brevo sends you".to_owned(),
-        naming(ask),
-        "Choose an expiry (7 days to 1 year, or none)".to_owned(),
-    ];
+    let mut steps = vec!["Enter the verification code Brevo sends you".to_owned(), naming(ask), expiry(ask)];
     steps.push(match ask.permissions {
         [] => "Access: Restricted is enough with the permissions needed; Full allows everything".to_owned(),
         permissions => format!("Access: Restricted, with {}", permissions.join(", ")),
@@ -61,7 +65,7 @@ fn create_smtp(ask: &ConsoleAsk<'_>) -> Vec<String> {
     vec![
         naming(ask),
         "Variant: Standard (Short is for programs that cut long passwords)".to_owned(),
-        "Choose an expiry (7 days to 1 year, or none)".to_owned(),
+        expiry(ask),
         "Generate, and copy the key (`xsmtpsib-…`): it is shown once".to_owned(),
         "Note the SMTP login on the same page; do not regenerate it".to_owned(),
     ]

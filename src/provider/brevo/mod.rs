@@ -57,6 +57,11 @@ impl Provider for Brevo {
     }
 
     /// API and SMTP keys alike (help.brevo.com 40159485019794).
+    /// The console offers 7 days to 1 year, or no end (help.brevo.com, 40159485019794).
+    fn lifetimes(&self) -> Option<(Span, Span)> {
+        Some((Span::seconds(7 * 86_400), Span::seconds(366 * 86_400)))
+    }
+
     fn idle_limit(&self) -> Option<Span> {
         Some(Span::seconds(90 * 86_400))
     }
