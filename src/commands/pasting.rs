@@ -7,7 +7,7 @@ use crate::provider::{self, ConsoleAsk, ConsoleTask, Guide};
 
 /// What a place is called that is HighLevel, or the white label this project
 /// knows.
-const NAMES: [&str; 4] = ["highlevel", "high level", "gohighlevel", "pilotly"];
+const NAMES: [&str; 3] = ["highlevel", "high level", "pilotly"];
 
 /// Returns the way to HighLevel's settings, for a place that is named after it.
 pub fn guide(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Option<Guide> {

@@ -2,7 +2,7 @@
 //! read again, every field compared. HighLevel does not document whether a put
 //! leaves all else alone, and never tells the key back.
 
-use super::proof::{Prover, Written};
+use super::proof::Prover;
 use super::{Failed, HandedOver, Handover};
 use crate::checkpoint;
 use crate::commands::managing::Keyed;
@@ -71,13 +71,7 @@ pub fn push(
     prover: &mut Prover<'_>,
 ) -> Result<HandedOver, Failed> {
     let target = write(context, handover)?;
-    let proof = prover.prove(&Written {
-        location: &target.location,
-        domain: &target.domain,
-        key: handover.key,
-        record: handover.record,
-        secret: handover.secret,
-    })?;
+    let proof = prover.prove(handover, &target)?;
     let detail = format!("HighLevel took it for {} with {}", target.location, target.domain);
     Ok(HandedOver { detail, proof: Some(proof) })
 }

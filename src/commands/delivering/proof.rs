@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Failed;
+use super::location::Target;
+use super::{Failed, Handover};
 use crate::commands::check::{Check, Outcome};
 use crate::commands::replies::{self, Routes};
 use crate::commands::send_test::{self, Address};
 use crate::commands::troubled;
 use crate::context::Context;
-use crate::key::{Domain, KeyRef, Kind, Record, Region, Scope, Secret, Verdict};
+use crate::key::{Domain, KeyRef, Kind, Region, Verdict};
 use crate::provider::{self, Credential, Delivery, Trouble};
 
 /// The id of the check of the mail.
@@ -37,15 +38,6 @@ pub struct Prover<'a> {
     proven: BTreeMap<(KeyRef, Domain), Vec<Check>>,
 }
 
-/// A key that was written to a location with a domain.
-pub struct Written<'a> {
-    pub location: &'a Scope,
-    pub domain: &'a Domain,
-    pub key: &'a KeyRef,
-    pub record: &'a Record,
-    pub secret: &'a Secret,
-}
-
 impl<'a> Prover<'a> {
     /// Returns one that sends its mails to `to`; asks whoever sits there for an
     /// address when none is given and a location `will_be_written`.
@@ -59,65 +51,65 @@ impl<'a> Prover<'a> {
     ///
     /// # Errors
     /// When Mailgun refuses the test mail: HighLevel could not send either.
-    pub fn prove(&mut self, written: &Written<'_>) -> Result<Proof, Failed> {
-        let domain = written.domain.clone();
-        let about = (written.key.clone(), domain.clone());
+    pub fn prove(&mut self, handover: &Handover<'_>, target: &Target) -> Result<Proof, Failed> {
+        let domain = target.domain.clone();
+        let about = (handover.key.clone(), domain.clone());
         if let Some(checks) = self.proven.get(&about) {
             return Ok(Proof { domain, checks: checks.clone(), fresh: false });
         }
-        let checks = self.checks(written)?;
+        let checks = self.checks(handover, target)?;
         self.proven.insert(about, checks.clone());
         Ok(Proof { domain, checks, fresh: true })
     }
 
-    fn checks(&self, written: &Written<'_>) -> Result<Vec<Check>, Failed> {
-        let mut checks = self.routes(written);
-        checks.push(self.mail(written)?);
+    fn checks(&self, handover: &Handover<'_>, target: &Target) -> Result<Vec<Check>, Failed> {
+        let mut checks = self.routes(handover, target);
+        checks.push(self.mail(handover, target)?);
         for check in checks.iter().filter(|it| it.result == Outcome::Fail) {
             let found = check.found.as_deref().unwrap_or_default();
-            self.context.console.warning(format!("{}: {} failed: {found}", written.domain, check.id));
+            self.context.console.warning(format!("{}: {} failed: {found}", target.domain, check.id));
         }
         Ok(checks)
     }
 
     /// HighLevel makes the route by itself when it takes a key
     /// (help.gohighlevel.com, 48000987293).
-    fn routes(&self, written: &Written<'_>) -> Vec<Check> {
-        let look = format!("`keyctl domains {} --explain {}`", written.location, written.domain);
-        if written.record.kind != Kind::Account {
+    fn routes(&self, handover: &Handover<'_>, target: &Target) -> Vec<Check> {
+        let look = format!("`keyctl domains {} --explain {}`", target.location, target.domain);
+        if handover.record.kind != Kind::Account {
             let unclear = Check::unclear("inbound-route")
-                .found(format!("a key of kind {} may not read routes", written.record.kind))
+                .found(format!("a key of kind {} may not read routes", handover.record.kind))
                 .fix(format!("{look} asks with one that may"));
             return vec![unclear];
         }
-        let Some(inbound) = provider::provider(written.key.provider).inbound() else { return Vec::new() };
-        let credential = Credential::of(written.record, written.secret);
+        let Some(inbound) = provider::provider(handover.key.provider).inbound() else { return Vec::new() };
+        let credential = Credential::of(handover.record, handover.secret);
         let routes = match self.context.net() {
-            Ok(net) => Routes::ask(inbound, &net, &credential, written.domain, Region::Us)
-                .map_err(|it| troubled::weighed(self.context, Some(written.record), it)),
+            Ok(net) => Routes::ask(inbound, &net, &credential, &target.domain, Region::Us)
+                .map_err(|it| troubled::weighed(self.context, Some(handover.record), it)),
             Err(_) => return Vec::new(),
         };
-        let mut route = replies::inbound_route(&routes, written.domain);
+        let mut route = replies::inbound_route(&routes, &target.domain);
         if route.result == Outcome::Fail {
             let fix = route.fix.take().unwrap_or_default();
             route = route.fix(format!(
                 "HighLevel makes it when it takes the key: look again in a minute with {look}; else {fix}"
             ));
         }
-        vec![route, replies::not_shadowed(&routes, written.domain)]
+        vec![route, replies::not_shadowed(&routes, &target.domain)]
     }
 
-    fn mail(&self, written: &Written<'_>) -> Result<Check, Failed> {
-        let (scope, domain) = (written.location, written.domain);
+    fn mail(&self, handover: &Handover<'_>, target: &Target) -> Result<Check, Failed> {
+        let (scope, domain) = (&target.location, &target.domain);
         let Some(to) = &self.to else {
             return Ok(Check::unclear(TEST_MAIL).found("none was sent: no address was given").fix(format!(
                 "`--test-to ADDRESS` sends one, as does `keyctl send-test {scope} --to ADDRESS`"
             )));
         };
-        let credential = Credential::of(written.record, written.secret);
-        let message = send_test::message(written.key, domain, to);
+        let credential = Credential::of(handover.record, handover.secret);
+        let message = send_test::message(handover.key, domain, to);
         let (Some(facet), Ok(net)) =
-            (provider::provider(written.key.provider).test_mail(), self.context.net())
+            (provider::provider(handover.key.provider).test_mail(), self.context.net())
         else {
             return Ok(Check::unclear(TEST_MAIL).found("this build sends none"));
         };
@@ -129,7 +121,7 @@ impl<'a> Prover<'a> {
             )),
             Err(trouble) if proves_nothing(&trouble) => Check::troubled(TEST_MAIL, &trouble),
             Err(trouble) => {
-                let why = written.secret.scrub(&trouble.detail);
+                let why = handover.secret.scrub(&trouble.detail);
                 let failed = Failed::new(format!(
                     "HighLevel took it for {scope}, but Mailgun refuses a test mail from {domain} with it: {why}"
                 ));

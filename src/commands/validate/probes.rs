@@ -464,7 +464,7 @@ impl Answers {
 
     /// Takes what arrives from the workers until the last has ended, and says
     /// once why an interrupted run does not end at once: what was asked is
-    /// waited for.
+    /// waited for, some time.
     fn take(
         &mut self,
         context: &Context,
