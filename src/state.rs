@@ -187,7 +187,28 @@ impl StateFolder {
         Ok(result)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// Returns the names of all files, without those of locks.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let json = entries.map(|it| it.path()).filter(|it| it.extension().is_some_and(|it| it == "json"));
+        let mut names: Vec<String> =
+            json.filter_map(|it| Some(it.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        names
+    }
+
+    /// Removes one file; one that is not there is removed already.
+    pub fn remove(&self, name: &str) {
+        let _ = std::fs::remove_file(self.file(name));
+    }
+
+    /// Returns a folder within this one.
+    pub fn within(&self, name: &str) -> Self {
+        Self { folder: self.folder.join(name) }
+    }
+
+    /// Returns the path of one file.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name).with_extension("json")
     }
 }

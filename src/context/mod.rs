@@ -74,12 +74,17 @@ impl Context {
         let folders = Folders::find()?;
         let path = global.inventory.clone().unwrap_or_else(|| folders.inventory());
         #[cfg(debug_assertions)]
-        if let Some(point) = environment.get("KEYCTL_DEBUG_CRASH_AT").and_then(|it| it.parse().ok()) {
-            crate::checkpoint::arm(point);
+        for (name, arm) in [
+            ("KEYCTL_DEBUG_CRASH_AT", crate::checkpoint::arm as fn(i64)),
+            ("KEYCTL_DEBUG_STOP_AT", crate::checkpoint::arm_to_stop),
+        ] {
+            if let Some(point) = environment.get(name).and_then(|it| it.parse().ok()) {
+                arm(point);
+            }
         }
         Ok(Self {
             console,
-            inventory_file: InventoryFile::at(path),
+            inventory_file: InventoryFile::at(path).waiting(lock_limit(&global)),
             state: StateFolder::at(&folders.state),
             environment,
             global,
@@ -252,6 +257,13 @@ impl Context {
             speaker: smtp::Speaker::new(smtp::Settings { overrides: relays, extra_roots: roots }),
         })
     }
+}
+
+/// Returns how long a change of the inventory waits for another process: ten
+/// seconds, or less if `--timeout` says so.
+fn lock_limit(global: &Global) -> std::time::Duration {
+    let most = std::time::Duration::from_secs(10);
+    global.timeout.map_or(most, |it| it.std().min(most))
 }
 
 fn read_roots(path: &Path) -> Result<Vec<u8>, Situation> {

@@ -168,18 +168,22 @@ impl Console {
         self.write(text.trim_end_matches('\n'));
     }
 
-    /// Asks yes or no. `--yes` answers yes.
+    /// Asks a question of fact, yes or no. Only a person at the terminal can
+    /// answer: `--yes` agrees to what was shown and knows nothing.
+    pub fn testify(&self, question: &str) -> Answer {
+        match self.ask(&format!("{question} [y/N] ")) {
+            None => Answer::Nobody,
+            Some(text) if is_yes(&text) => Answer::Yes,
+            Some(_) => Answer::No,
+        }
+    }
+
+    /// Asks for consent to what was shown, yes or no. `--yes` answers yes.
     pub fn confirm(&self, question: &str) -> Answer {
         if self.setup.yes {
             return Answer::Yes;
         }
-        match self.ask(&format!("{question} [y/N] ")) {
-            None => Answer::Nobody,
-            Some(text) if ["y", "yes", "j", "ja"].contains(&text.trim().to_lowercase().as_str()) => {
-                Answer::Yes
-            }
-            Some(_) => Answer::No,
-        }
+        self.testify(question)
     }
 
     /// Asks for a line; `None` when nobody can be asked or the input ended.
@@ -258,6 +262,10 @@ impl Console {
             None => write(),
         }
     }
+}
+
+fn is_yes(text: &str) -> bool {
+    ["y", "yes", "j", "ja"].contains(&text.trim().to_lowercase().as_str())
 }
 
 /// A reader that closed its pipe has read enough.

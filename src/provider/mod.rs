@@ -517,6 +517,10 @@ pub trait KeyAdmin: Sync {
         None
     }
 
+    /// Returns whether the provider's logs name the key of each message, for
+    /// keys of this kind: then they are asked before such a key is retired.
+    fn logs_name(&self, kind: Kind) -> bool;
+
     /// Returns when the key with this id last sent or called since `since`, as
     /// the provider's logs tell; `Ok(None)`: not since then.
     ///

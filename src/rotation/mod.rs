@@ -171,16 +171,19 @@ pub enum Progress {
     Pushed,
     Acked,
     Failed,
+    /// The place has the key, but the write changed other settings of it.
+    Damaged,
 }
 
 impl Progress {
-    pub const ALL: [Self; 4] = [Self::Todo, Self::Pushed, Self::Acked, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Todo, Self::Pushed, Self::Acked, Self::Failed, Self::Damaged];
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Todo => "todo",
             Self::Pushed => "pushed",
             Self::Acked => "acked",
             Self::Failed => "failed",
+            Self::Damaged => "damaged",
         }
     }
     /// Returns whether nothing is left to do for this consumer.
@@ -208,8 +211,35 @@ pub struct Owner {
     pub user: String,
     pub host: String,
     pub pid: u32,
+    /// Random, one for each run: host names and process numbers repeat.
+    pub token: String,
+    /// The start of the system and the process namespace in which `pid` counts;
+    /// elsewhere that number says nothing. `None` where the system has neither.
+    pub space: Option<String>,
     pub at: Timestamp,
 }
+
+/// What was said when the first HighLevel location of a rotation was written
+/// and somebody was asked whether the others follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Canary {
+    /// The others may be written.
+    Agreed,
+    /// A person refused, or nobody was there: asked again only when a person
+    /// names the key.
+    Open,
+}
+
+impl Canary {
+    pub const ALL: [Self; 2] = [Self::Agreed, Self::Open];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Open => "open",
+        }
+    }
+}
+fixed_words!(Canary, "answer to the canary question");
 
 /// A rotation as saved between two steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,6 +275,8 @@ pub struct Rotation {
     pub old: Side,
     pub new: Side,
     pub consumers: Vec<Delivery>,
+    /// `None`: nobody was asked yet.
+    pub canary: Option<Canary>,
     pub owner: Option<Owner>,
     /// The last thing that went wrong, for `--status`.
     pub trouble: Option<String>,
@@ -270,6 +302,12 @@ impl Rotation {
     /// Returns whether every consumer has the new key.
     pub fn delivered(&self) -> bool {
         self.consumers.iter().all(|it| it.state.is_done())
+    }
+
+    /// Returns whether HighLevel locations may be written now, as far as what
+    /// was saved goes: none was damaged, and the canary question is not open.
+    pub fn may_write_locations(&self) -> bool {
+        self.canary != Some(Canary::Open) && self.consumers.iter().all(|it| it.state != Progress::Damaged)
     }
 
     /// Returns when the last consumer was done; without consumers, when the

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Liveness, Progress, Rotation, Stage};
+use crate::key::ConsumerKind;
 
 /// What can be done without a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +50,8 @@ pub enum Step {
 pub enum Pause {
     /// Somebody pastes the key and acknowledges it.
     People,
+    /// A person looks at the locations written so far and names the key.
+    Campaign,
     Time(Timestamp),
 }
 
@@ -76,7 +79,7 @@ pub fn next(rotation: &Rotation, now: Timestamp, means: Means) -> Step {
         Stage::Done => Step::Finish,
         Stage::Aborting => Step::Retire,
         Stage::RollingBack if pushes(rotation) => Step::Deploy,
-        Stage::RollingBack if !rotation.delivered() => Step::Wait(Pause::People),
+        Stage::RollingBack if !rotation.delivered() => Step::Wait(waits_for(rotation)),
         Stage::RollingBack => Step::Retire,
         Stage::Aborted | Stage::RolledBack if gone => Step::Finish,
         Stage::Aborted | Stage::RolledBack => Step::Prove,
@@ -91,21 +94,36 @@ fn deploying(rotation: &Rotation, gone: bool) -> Step {
         (true, true) => Step::Finish,
         (true, false) => Step::BeginGrace,
         (false, false) if rotation.kill_now => Step::Retire,
-        (false, _) => Step::Wait(Pause::People),
+        (false, _) => Step::Wait(waits_for(rotation)),
     }
 }
 
-/// Returns whether some consumer is left that takes the secret by itself.
+/// Returns whether some consumer is left that takes the secret by itself, and
+/// may have it now.
 fn pushes(rotation: &Rotation) -> bool {
-    let waits = |it: &super::Delivery| matches!(it.state, Progress::Todo | Progress::Failed);
-    rotation.consumers.iter().any(|it| it.kind != crate::key::ConsumerKind::Manual && waits(it))
+    rotation.consumers.iter().any(|it| match (it.kind, it.state) {
+        (_, Progress::Pushed | Progress::Acked | Progress::Damaged) => false,
+        (ConsumerKind::Manual, Progress::Todo | Progress::Failed) => false,
+        (ConsumerKind::Command, Progress::Todo | Progress::Failed) => true,
+        (ConsumerKind::Highlevel, Progress::Todo | Progress::Failed) => rotation.may_write_locations(),
+    })
+}
+
+/// What holds the locations up is told before what others still have to paste.
+fn waits_for(rotation: &Rotation) -> Pause {
+    let held = |it: &super::Delivery| it.kind == ConsumerKind::Highlevel && !it.state.is_done();
+    match rotation.consumers.iter().any(held) {
+        true => Pause::Campaign,
+        false => Pause::People,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Canary;
     use super::super::{Delivery, RotationId, Side};
     use super::*;
-    use crate::key::{ConsumerKind, KeyRef};
+    use crate::key::KeyRef;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -132,6 +150,7 @@ mod tests {
             old: live.clone(),
             new: live,
             consumers: Vec::new(),
+            canary: None,
             owner: None,
             trouble: None,
         }
@@ -184,6 +203,29 @@ mod tests {
         assert_eq!(it.delivered_at(), Some(at(50)));
         it.consumers[0].at = Some(at(70));
         assert_eq!(it.delivered_at(), Some(at(70)));
+    }
+
+    #[test]
+    fn no_location_is_written_while_one_is_damaged_or_the_canary_question_is_open() {
+        let mut it = rotation(Stage::Deploying);
+        it.consumers = vec![
+            consumer(ConsumerKind::Highlevel, Progress::Pushed, 1),
+            consumer(ConsumerKind::Highlevel, Progress::Todo, 2),
+        ];
+        assert_eq!(step(&it), Step::Deploy);
+        it.canary = Some(Canary::Open);
+        assert_eq!(step(&it), Step::Wait(Pause::Campaign));
+        it.canary = Some(Canary::Agreed);
+        assert_eq!(step(&it), Step::Deploy);
+        it.consumers[0].state = Progress::Damaged;
+        assert_eq!(step(&it), Step::Wait(Pause::Campaign));
+        it.consumers[1].state = Progress::Pushed;
+        assert_eq!(step(&it), Step::Wait(Pause::Campaign), "a damaged place is not done");
+        it.stage = Stage::RollingBack;
+        assert_eq!(step(&it), Step::Wait(Pause::Campaign));
+        // Programs are no part of it.
+        it.consumers.push(consumer(ConsumerKind::Command, Progress::Todo, 3));
+        assert_eq!(step(&it), Step::Deploy);
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn a_rotation_asks_for_a_clone_and_compares_what_can_be_seen_where_no_list_tells
     // Given up before it was pasted: the key in use must not be taken for the clone.
     let ran = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--no-input"]).exits(6);
     assert!(ran.stderr.contains("Keep the key that ends in"), "{}", ran.stderr);
-    let _ = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--yes"]).exits(0);
+    let _ = shop.world.run(&["rotate", "klaviyo@shop", "--abort", "--not-made"]).exits(0);
 
     let narrow = shop.make(&["accounts:read", "lists:write"]);
     let ran = shop.world.run_with(&["rotate", "klaviyo@shop", "--yes", "--stdin"], &narrow.secret).exits(1);

@@ -3,7 +3,7 @@
 
 use super::remove::no_such_consumer;
 use super::report::{PushReport, Pushed};
-use crate::commands::delivering::{self, HandedOver, Handover, Prover};
+use crate::commands::delivering::{self, HandedOver, Handover, Prover, saved_location};
 use crate::commands::send_test::Address;
 use crate::commands::{completions, managing::Keyed};
 use crate::context::Context;
@@ -51,6 +51,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         .collect();
     delivering::ask_approval(context, &commands)?;
     preview(context, inventory, &key, &chosen)?;
+    if chosen.iter().any(|it| it.kind == ConsumerKind::Highlevel) {
+        saved_location::acknowledge(context, std::slice::from_ref(&key))?;
+        if let Some(stop) = saved_location::stop(context, inventory) {
+            return Err(stop.into());
+        }
+    }
     let keyed = Keyed::read(context, inventory, &key)?;
     let mut consumers = Vec::new();
     let mut exit = Exit::Done;
@@ -67,7 +73,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
                     context.console.warning(format!("`{}`: {}", consumer.name, failed.why));
                     failed.hint.iter().for_each(|it| context.console.hint(it));
                     exit = Exit::Failed;
-                    (Progress::Failed, HandedOver { detail: failed.why, proof: None })
+                    let state = if failed.damaged { Progress::Damaged } else { Progress::Failed };
+                    (state, HandedOver { detail: failed.why, proof: None })
                 }
             };
         note_in_rotation(context, &keyed, &consumer.name, state)?;

@@ -3,12 +3,14 @@
 //! leaves all else alone, and never tells the key back.
 
 use super::proof::Prover;
+use super::saved_location::SavedLocation;
 use super::{Failed, HandedOver, Handover};
 use crate::checkpoint;
 use crate::commands::managing::Keyed;
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Selected};
+use crate::key::text::printable;
 use crate::key::{Consumer, Domain, KeyRef, Kind, ProviderId, Scope};
 use crate::provider::{self, MailgunPush, Trouble};
 
@@ -91,6 +93,7 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
         found.ok_or_else(|| Failed::new(format!("HighLevel has no location `{}`", target.location_id)))
     };
     let before = read()?;
+    let saved = SavedLocation::of(context, handover, &target);
     let company =
         target.company_id.as_deref().or(before.location.company_id.as_deref()).ok_or_else(|| {
             Failed::new("the HighLevel id of the agency is not recorded")
@@ -98,16 +101,20 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
         })?;
     let push =
         MailgunPush { location: &target.location_id, company, key: handover.secret, domain: &target.domain };
+    // What a write changes is seen against the first look: what an interrupted
+    // try may have changed must not become the measure of the next.
+    let first = saved.begin(context, &before).map_err(plain)?;
     checkpoint::pass("location-put");
     let put = locations.put_mailgun(&net, &credential, &push);
     checkpoint::pass("location-put");
-    put.map_err(|it| match it.outcome_unknown {
-        true => {
-            let why = format!("whether HighLevel took it for {} is not known", target.location);
-            told(handover, Trouble { detail: format!("{why}: {}", it.detail), ..it })
+    if let Err(trouble) = put {
+        if !trouble.outcome_unknown {
+            saved.forget(context);
+            return Err(told(handover, trouble));
         }
-        false => told(handover, it),
-    })?;
+        let why = format!("whether HighLevel took it for {} is not known", target.location);
+        return Err(told(handover, Trouble { detail: format!("{why}: {}", trouble.detail), ..trouble }));
+    }
     let after = read().map_err(|failed| Failed {
         why: format!(
             "HighLevel took it for {}, but what else changed there could not be seen: {}",
@@ -115,19 +122,26 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
         ),
         ..failed
     })?;
-    let changes = before.changes(&after);
+    let changes = first.changes(&after);
     if changes.is_empty() {
+        saved.forget(context);
         return Ok(target);
     }
-    let fields: Vec<&str> = changes.iter().map(|it| it.field.as_str()).collect();
-    Err(Failed::new(format!(
+    let fields: Vec<String> = changes.iter().map(|it| printable(&it.field, 120)).collect();
+    let kept = saved.damaged(context, &fields).map_err(plain)?;
+    let failed = Failed::new(format!(
         "HighLevel took it for {}, but other settings of the location changed, too: {}",
         target.location,
         fields.join(", ")
-    ))
-    .hint("look at that location in HighLevel before the next one is written"))
+    ));
+    let hint = format!(
+        "no further location is written until a person names `{}`; the settings as they were: `{}`",
+        handover.key,
+        kept.display()
+    );
+    Err(Failed { damaged: true, ..failed.hint(hint) })
 }
 
 fn told(handover: &Handover<'_>, trouble: Trouble) -> Failed {
-    Failed { why: handover.secret.scrub(&trouble.detail), hint: trouble.hint }
+    Failed { why: handover.secret.scrub(&trouble.detail), hint: trouble.hint, damaged: false }
 }

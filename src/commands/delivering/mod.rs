@@ -5,6 +5,7 @@ mod approval;
 mod location;
 mod program;
 mod proof;
+pub mod saved_location;
 
 pub use approval::{approve, ask_approval, is_approved, spelt};
 pub use proof::{Proof, Prover};
@@ -29,11 +30,13 @@ pub struct Handover<'a> {
 pub struct Failed {
     pub why: String,
     pub hint: Option<String>,
+    /// The place has the key, and lost or changed other settings by it.
+    pub damaged: bool,
 }
 
 impl Failed {
     fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), hint: None }
+        Self { why: why.into(), hint: None, damaged: false }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -100,6 +100,7 @@ fn by_api(
     for attempt in 1..=ATTEMPTS {
         let snapshot = work.snapshot()?;
         let net = work.context.net()?;
+        work.still_ours(Stage::Creating)?;
         match admin.create(&net, &manager.credential(), &wanted(&snapshot, &record)) {
             Ok(created) => return keep(work, &snapshot, &created, Some((admin, manager))),
             Err(trouble) if trouble.outcome_unknown => {
@@ -295,12 +296,21 @@ fn keep(
 ) -> anyhow::Result<Flow> {
     if let Err(error) = store(work, &snapshot.inventory, &snapshot.rotation, &created.secret) {
         let Some((admin, manager)) = undo else { return Err(error) };
+        // The store may have been waited for a long time.
+        work.context.restart_clock();
+        // Whoever took the rotation over may have put this very key to use.
+        let ours = work.still_ours(Stage::Creating);
+        if ours.is_err() && (work.has_stored() || is_known(work, &created.secret)) {
+            return Err(error);
+        }
         let record = snapshot.record()?;
         let id = if record.kind == Kind::Smtp { snapshot.rotation.new.login.clone() } else { None };
         let id = id.unwrap_or_else(|| created.remote.id.clone());
         return Err(match delete(work, record, admin, manager, &id) {
+            // Nobody else ever saw this key.
+            Ok(()) if ours.is_err() => error,
             Ok(()) => {
-                unstore(work, &snapshot.inventory, &snapshot.rotation);
+                work.drop_stored(Stage::Creating);
                 work.save(Stage::Creating, |_, rotation| {
                     rotation.stage = Stage::Planned;
                     Ok(())
@@ -315,6 +325,16 @@ fn keep(
         });
     }
     refer(work, snapshot, &created.secret, Some(&created.remote))
+}
+
+/// Returns whether the inventory refers to a secret; where it cannot be read, it
+/// may.
+fn is_known(work: &Work<'_>, secret: &Secret) -> bool {
+    let fingerprint = Some(secret.fingerprint());
+    let Ok(inventory) = work.context.inventory_file.load() else { return true };
+    let mut sides = inventory.rotations.values().flat_map(|it| [&it.old, &it.new]);
+    inventory.keys.values().any(|it| it.fingerprint == fingerprint)
+        || sides.any(|it| it.fingerprint == fingerprint)
 }
 
 /// Keeps a secret under every record's announced version.
@@ -332,16 +352,26 @@ pub fn store(
         let Some(version) = record.pending else { continue };
         let item = Item { id: record.id.clone(), version, key: key.clone() };
         let store = work.context.store_of(inventory, record)?;
+        let new = store.get(&item).map_err(Situation::from)?.is_none();
+        if new {
+            work.note_stored(item.clone());
+        }
         work.context.keep(store.as_ref(), &item, secret).map_err(Situation::from)?;
     }
     Ok(())
 }
 
-/// Takes back what was kept of a key that is deleted again, as far as it goes.
-pub fn unstore(work: &Work<'_>, inventory: &Inventory, rotation: &Rotation) {
-    for key in &rotation.keys {
+/// Deletes the pending version that `before` shows from the store, once the
+/// inventory refers to it no more; what is referred to stays.
+pub fn unstore(work: &Work<'_>, before: &Snapshot) {
+    let Ok(inventory) = work.context.inventory_file.load() else { return };
+    for key in &before.rotation.keys {
+        let Some(version) = before.inventory.keys.get(key).and_then(|it| it.pending) else { continue };
         let Some(record) = inventory.keys.get(key) else { continue };
-        if let (Some(version), Ok(store)) = (record.pending, work.context.store_of(inventory, record)) {
+        if Slot::ALL.iter().any(|slot| slot.version(record) == Some(version)) {
+            continue;
+        }
+        if let Ok(store) = work.context.store_of(&inventory, record) {
             let _ = store.delete(&Item { id: record.id.clone(), version, key: key.clone() });
         }
     }

@@ -4,12 +4,12 @@
 use super::work::{Flow, Snapshot, Work};
 use crate::clock::Span;
 use crate::commands::check;
-use crate::commands::delivering::{self, Handover, Prover};
+use crate::commands::delivering::{self, Handover, Prover, saved_location};
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Consumer, ConsumerKind, Record};
 use crate::output::Answer;
-use crate::rotation::{Delivery, Progress, Stage};
+use crate::rotation::{Canary, Delivery, Progress, Stage};
 
 /// Pushes to whoever is left.
 pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
@@ -21,14 +21,20 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         return Ok(Flow::On);
     }
     approvals(work, snapshot)?;
-    let left = |it: &&Delivery| it.kind != ConsumerKind::Manual && !it.state.is_done();
-    let mut written = snapshot
-        .rotation
-        .consumers
-        .iter()
-        .any(|it| it.kind == ConsumerKind::Highlevel && it.state == Progress::Pushed);
+    let may_write = snapshot.rotation.may_write_locations();
+    let left = |it: &&Delivery| match it.kind {
+        ConsumerKind::Manual => false,
+        ConsumerKind::Command => !it.state.is_done(),
+        ConsumerKind::Highlevel => !it.state.is_done() && may_write,
+    };
+    let is_location = |it: &Delivery| it.kind == ConsumerKind::Highlevel;
+    let mut written =
+        snapshot.rotation.consumers.iter().any(|it| is_location(it) && it.state == Progress::Pushed);
     let waiting: Vec<Delivery> = snapshot.rotation.consumers.iter().filter(left).cloned().collect();
-    let writes = waiting.iter().any(|it| it.kind == ConsumerKind::Highlevel);
+    let writes = waiting.iter().any(is_location);
+    if writes && let Some(flow) = damaged_before(work, snapshot)? {
+        return Ok(flow);
+    }
     let mut prover = Prover::new(work.context, work.options.test_to.as_ref(), writes);
     for (n, delivery) in waiting.iter().enumerate() {
         work.context.restart_clock();
@@ -38,15 +44,44 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             note(work, delivery, Progress::Acked)?;
             continue;
         };
-        let first_location = delivery.kind == ConsumerKind::Highlevel && !written;
-        push(work, snapshot, (delivery, consumer), record, &mut prover)?;
-        written |= delivery.kind == ConsumerKind::Highlevel;
-        let rest = waiting.iter().skip(n + 1).filter(|it| it.kind == ConsumerKind::Highlevel).count();
-        if first_location && rest > 0 {
-            go_on(work, consumer, rest)?;
+        let rest = waiting.iter().skip(n).filter(|it| is_location(it)).count();
+        if is_location(delivery) && written && !may_go_on(work, rest)? {
+            return Ok(Flow::Stop(Exit::Human));
         }
+        push(work, snapshot, (delivery, consumer), record, &mut prover)?;
+        written |= is_location(delivery);
     }
     Ok(Flow::On)
+}
+
+/// Stops where an earlier write on this machine, for whatever key, changed
+/// other settings of a location, until a person names the key it was for.
+fn damaged_before(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Flow>> {
+    if work.named {
+        saved_location::acknowledge(work.context, &snapshot.rotation.keys)?;
+    }
+    let Some(stop) = saved_location::stop(work.context, &snapshot.inventory) else { return Ok(None) };
+    work.tell(&stop);
+    Ok(Some(Flow::Stop(stop.exit)))
+}
+
+/// Says what holds the other locations up: a damaged one, or the question
+/// after the first one.
+pub fn held_up(work: &Work<'_>, snapshot: &Snapshot) -> Flow {
+    let key = snapshot.key();
+    let console = &work.context.console;
+    let damaged = snapshot.rotation.consumers.iter().filter(|it| it.state == Progress::Damaged);
+    let damaged: Vec<String> = damaged.map(|it| format!("`{}`", it.name)).collect();
+    if damaged.is_empty() {
+        console.note(format!("`{key}`: only the first location was written; a person has to look at it"));
+    } else {
+        console.warning(format!(
+            "`{key}`: writing the key changed other settings of {}; no further location is written",
+            damaged.join(", ")
+        ));
+    }
+    console.hint(format!("look at it in HighLevel, then `keyctl rotate {key} --resume`"));
+    Flow::Stop(Exit::Human)
 }
 
 fn approvals(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
@@ -69,6 +104,7 @@ fn push(
     prover: &mut Prover<'_>,
 ) -> anyhow::Result<()> {
     let key = &delivery.key;
+    work.still_ours(snapshot.rotation.stage)?;
     let secret = work.context.need_secret(&snapshot.inventory, key, record, Slot::Current)?;
     let handover = Handover { inventory: &snapshot.inventory, key, record, secret: &secret, consumer };
     match delivering::hand_over(work.context, &handover, prover) {
@@ -82,7 +118,7 @@ fn push(
             Ok(())
         }
         Err(failed) => {
-            note(work, delivery, Progress::Failed)?;
+            note(work, delivery, if failed.damaged { Progress::Damaged } else { Progress::Failed })?;
             let situation = Situation::failed(
                 "consumer-failed",
                 format!("`{}` did not get the key: {}", consumer.name, failed.why),
@@ -111,16 +147,33 @@ pub fn note(work: &Work<'_>, delivery: &Delivery, state: Progress) -> anyhow::Re
 }
 
 /// After the first location somebody looks before the others are written.
-fn go_on(work: &Work<'_>, first: &Consumer, rest: usize) -> anyhow::Result<()> {
-    let question = format!("`{}` is written. Go on with {rest} more locations?", first.name);
-    let answer = work.context.console.confirm(&question);
-    work.context.restart_clock();
-    if answer == Answer::Yes {
-        return Ok(());
+/// `--yes` agrees only where the key is named: a job that resumes everything
+/// has seen nothing. An answer that is not yes is kept.
+fn may_go_on(work: &Work<'_>, rest: usize) -> anyhow::Result<bool> {
+    let Snapshot { rotation, .. } = work.snapshot()?;
+    if rotation.canary == Some(Canary::Agreed) {
+        return Ok(true);
     }
-    Err(Situation::new(Exit::Refused, "first-location-only", "only the first location was written")
-        .hint("look at it in HighLevel, then go on with `--resume --yes`")
-        .into())
+    let console = &work.context.console;
+    let answer = if console.said_yes() && !work.named {
+        Answer::Nobody
+    } else {
+        console.confirm(&format!("The first location is written. Go on with {rest} more?"))
+    };
+    work.context.restart_clock();
+    let agreed = answer == Answer::Yes;
+    work.save(rotation.stage, |_, rotation| {
+        rotation.canary = Some(if agreed { Canary::Agreed } else { Canary::Open });
+        Ok(())
+    })?;
+    if !agreed {
+        let key = &rotation.keys[0];
+        console.note(format!("`{key}`: only the first location was written, {rest} more wait"));
+        console.hint(format!(
+            "look at it in HighLevel, then `keyctl rotate {key} --resume` (without a terminal: with `--yes`)"
+        ));
+    }
+    Ok(agreed)
 }
 
 /// Begins the grace period: it counts from the last consumer on. A key that

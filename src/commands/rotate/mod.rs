@@ -30,7 +30,8 @@ use crate::commands::completions;
 use crate::commands::send_test::Address;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
-use crate::key::{KeyRefArg, Selector};
+use crate::inventory::select::Selected;
+use crate::key::{KeyRef, KeyRefArg, Selector};
 
 /// Arguments of `rotate`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,7 @@ Examples:
   keyctl rotate mailgun@acme                             plan, question, new key, test, switch
   keyctl rotate mailgun@acme --ack 'HighLevel agency settings'
   keyctl rotate --resume --all                           go on with whatever can go on; for cron
+  keyctl rotate brevo@acme --done                        the console step asked of me is done
   keyctl rotate mailgun@acme --compromised --kill-now    it leaked: the old key dies at once
   printf %s \"$NEW\" | keyctl rotate brevo@acme --yes --stdin    a key made in the console
 
@@ -99,6 +101,15 @@ pub struct Args {
     /// Take an acknowledgement back
     #[arg(long, value_name = "CONSUMER", group = "verb")]
     unack: Vec<String>,
+    /// The step asked of me in the provider's console is done
+    #[arg(long, conflicts_with_all = ["all", "due", "status", "plan"])]
+    done: bool,
+    /// I made no key in the provider's console
+    #[arg(long, conflicts_with_all = ["all", "due", "status", "plan", "stdin"])]
+    not_made: bool,
+    /// Nothing uses the old key any more (where the provider's logs cannot be read)
+    #[arg(long, conflicts_with_all = ["all", "due", "status", "plan"])]
+    unused: bool,
     /// Take over from somebody whose work on it stopped
     #[arg(long)]
     take_over: bool,
@@ -122,6 +133,15 @@ pub struct Options {
     pub compromised: bool,
     pub kill_now: bool,
     pub take_over: bool,
+    /// The keys that were named by key ref: only their open questions are
+    /// taken up again.
+    pub named: Vec<KeyRef>,
+    /// `--all`: nobody is asked for what only a person can know.
+    pub all: bool,
+    /// What a person says of the step that waits for them.
+    pub done: bool,
+    pub not_made: bool,
+    pub unused: bool,
 }
 
 /// Runs the verb that the arguments mean.
@@ -131,7 +151,16 @@ pub struct Options {
 /// under way, trouble is kept with it and the exit code tells.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let what = context.all_selected(&args.what)?;
+    let named = what.iter().filter_map(|it| match it {
+        Selected::Key(key) => Some(key.clone()),
+        Selected::Scope(_) => None,
+    });
     let options = Options {
+        named: named.collect(),
+        all: args.all,
+        done: args.done,
+        not_made: args.not_made,
+        unused: args.unused,
         grace: args.grace,
         using: args.using,
         permissions: args.permissions,
@@ -171,7 +200,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if args.rollback {
         return undo::rollback(context, &what, &options);
     }
-    if args.resume || args.take_over {
+    let says = args.done || args.not_made || args.unused;
+    if args.resume || args.take_over || says {
         let whole = args.all;
         return start::resume(context, &what, whole, &options);
     }

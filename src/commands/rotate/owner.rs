@@ -11,20 +11,33 @@ use crate::rotation::{Owner, Rotation};
 /// A lock older than this is stale: every step refreshes it.
 const STALE_AFTER_SECONDS: i64 = 15 * 60;
 
-/// Returns this process as an owner.
-pub fn me(context: &Context) -> Owner {
-    Owner { user: context.environment.user(), host: host(), pid: std::process::id(), at: context.now() }
+/// Returns this run as an owner.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn me(context: &Context) -> anyhow::Result<Owner> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(Owner {
+        user: context.environment.user(),
+        host: host(),
+        pid: std::process::id(),
+        token: random.iter().map(|byte| format!("{byte:02x}")).collect(),
+        space: space(),
+        at: context.now(),
+    })
 }
 
-/// Returns whether two owners are one process.
+/// Returns whether two owners are one run. Two containers may share a host
+/// name and a process number; nobody shares the token.
 pub fn same(one: &Owner, other: &Owner) -> bool {
-    one.host == other.host && one.pid == other.pid
+    !one.token.is_empty() && one.token == other.token
 }
 
 /// How somebody else's lock stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// The process is gone for certain: it was on this machine.
+    /// The process is gone for certain: its number counts here, and nobody has it.
     Gone,
     /// Nothing was heard of it for long.
     Stale,
@@ -37,8 +50,10 @@ pub fn standing(owner: &Owner, me: &Owner, now: Timestamp) -> Standing {
 }
 
 fn judge(owner: &Owner, me: &Owner, now: Timestamp, runs: bool) -> Standing {
-    let age = now.as_second() - owner.at.as_second();
-    match (owner.host == me.host, runs) {
+    // A lock from the future was written by a clock that is ahead.
+    let age = (now.as_second() - owner.at.as_second()).abs();
+    let counts_here = owner.host == me.host && owner.space == me.space;
+    match (counts_here, runs) {
         (true, false) => Standing::Gone,
         _ if age > STALE_AFTER_SECONDS => Standing::Stale,
         _ => Standing::Busy,
@@ -85,6 +100,15 @@ fn host() -> String {
     return "this machine".to_owned();
 }
 
+/// Returns the start of the system and the process namespace, by which two
+/// containers of one host name are told apart.
+fn space() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    let number: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    Some(format!("{}-{number}", boot.trim().get(..8)?))
+}
+
 /// Returns whether a process of this number runs on this machine.
 #[cfg(unix)]
 fn runs(pid: u32) -> bool {
@@ -103,7 +127,21 @@ mod tests {
 
     fn owner(host: &str, second: i64) -> Owner {
         let at = Timestamp::from_second(second).unwrap();
-        Owner { user: "jo".to_owned(), host: host.to_owned(), pid: 7, at }
+        let space = Some("boot-1".to_owned());
+        Owner { user: "jo".to_owned(), host: host.to_owned(), pid: 7, token: "a".to_owned(), space, at }
+    }
+
+    #[test]
+    fn two_containers_of_one_host_name_are_two() {
+        let me = owner("app", 10_000);
+        let other = Owner { token: "b".to_owned(), space: Some("boot-2".to_owned()), ..me.clone() };
+        assert!(same(&me, &me.clone()));
+        assert!(!same(&me, &other), "same host, same process number");
+        assert_eq!(judge(&other, &me, me.at, false), Standing::Busy, "its process does not count here");
+        // An older program wrote neither.
+        let unmarked = Owner { token: String::new(), space: None, ..me.clone() };
+        assert!(!same(&unmarked, &unmarked.clone()));
+        assert_eq!(judge(&unmarked, &me, me.at, false), Standing::Busy);
     }
 
     #[test]
@@ -115,5 +153,7 @@ mod tests {
         assert_eq!(judged(&owner("there", 9_999), false), Standing::Busy);
         assert_eq!(judged(&owner("there", 0), false), Standing::Stale);
         assert_eq!(judged(&owner("here", 0), true), Standing::Stale);
+        assert_eq!(judged(&owner("there", 10_100), false), Standing::Busy);
+        assert_eq!(judged(&owner("there", 99_999), false), Standing::Stale, "its clock is ahead");
     }
 }

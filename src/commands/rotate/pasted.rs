@@ -45,6 +45,16 @@ pub fn or_another(snapshot: &Snapshot) -> &'static str {
 /// Takes the key that a person makes in the console.
 pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let key = snapshot.key();
+    if work.said_not_made() {
+        work.save(Stage::Creating, |_, rotation| {
+            rotation.stage = Stage::Planned;
+            Ok(())
+        })?;
+        work.context
+            .console
+            .hint(format!("`keyctl rotate {key} --resume` when you make one, else `--abort`"));
+        return Ok(Flow::Stop(Exit::Human));
+    }
     let source = if work.options.stdin {
         Source::Stdin
     } else {
@@ -73,9 +83,11 @@ pub fn another(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             return Ok(Flow::On);
         }
         give_up(work, snapshot, &earlier)?;
-        unstore(work, &snapshot.inventory, &snapshot.rotation);
     }
+    // From here on nobody refers to the earlier one; if somebody has switched
+    // to it meanwhile, this fails and it stays.
     announced_anew(work)?;
+    unstore(work, snapshot);
     let snapshot = work.snapshot()?;
     store(work, &snapshot.inventory, &snapshot.rotation, &secret)?;
     refer(work, &snapshot, &secret, None)
@@ -222,7 +234,7 @@ pub fn drop_foreign(rotation: &mut Rotation) {
 }
 
 /// Asks whether a key that was given is the rotation's to end. `false`: it was
-/// dropped.
+/// dropped. Without an answer it is told how to delete it, as one that is.
 pub fn is_to_end(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<bool> {
     let given = snapshot.by_person() && work.secret(snapshot, Slot::Pending)?.is_some();
     if snapshot.rotation.stage != Stage::Aborting || !given {
@@ -230,9 +242,7 @@ pub fn is_to_end(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<bool> {
     }
     let new = &snapshot.rotation.new;
     let question = format!("Was the key{} made for this rotation, and is to end?", by_hand::described(new));
-    let answer = work.context.console.confirm(&question);
-    work.context.restart_clock();
-    if answer != Answer::No {
+    if work.testify(&question) != Answer::No {
         return Ok(true);
     }
     work.save(Stage::Aborting, |_, rotation| {

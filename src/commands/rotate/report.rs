@@ -288,7 +288,7 @@ fn next_of(
             "delete",
             "the old key is switched off: delete it in the console when nothing misses it; `--rollback` until then",
         ),
-        Step::Retire if !replaces => {
+        Step::Retire if !replaces || (rotation.stage.is_undoing() && rotation.using.is_none()) => {
             by_person(ConsoleTask::Delete, "delete", "delete the key that leaves in the console")
         }
         Step::Retire => resume("retire", "delete the key that leaves"),
@@ -303,6 +303,22 @@ fn next_of(
             },
             None => Next { action: "wait", by: By::Time, detail: waiting(rotation, until), url: None },
         },
+        Step::Wait(Pause::Campaign) => {
+            let damaged = consumers.iter().filter(|it| it.state == Progress::Damaged);
+            let damaged: Vec<String> = damaged.map(|it| format!("`{}`", it.name)).collect();
+            let (action, what) = match damaged.is_empty() {
+                true => ("canary", "the first location is written: look at it in HighLevel".to_owned()),
+                false => {
+                    ("look", format!("other settings of {} changed: look in HighLevel", damaged.join(", ")))
+                }
+            };
+            Next {
+                action,
+                by: By::Human,
+                detail: format!("{what}, then `keyctl rotate {key} --resume`"),
+                url: None,
+            }
+        }
         Step::Wait(Pause::People) => {
             let waiting: Vec<&Place> = consumers.iter().filter(|it| !it.state.is_done()).collect();
             let names: Vec<String> = waiting.iter().map(|it| format!("`{}`", it.name)).collect();
@@ -385,7 +401,7 @@ fn one(page: &mut Page, line: &Line) {
         let tone = match place.state {
             Progress::Pushed | Progress::Acked => Tone::Good,
             Progress::Todo => Tone::Warn,
-            Progress::Failed => Tone::Bad,
+            Progress::Failed | Progress::Damaged => Tone::Bad,
         };
         table.row([
             format!("  {}", place.name).into(),

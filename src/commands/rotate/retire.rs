@@ -13,7 +13,7 @@ use crate::exit::{Exit, Situation};
 use crate::key::{Kind, Secret};
 use crate::output::Answer;
 use crate::provider::{ConsoleTask, KeyAdmin};
-use crate::rotation::{Liveness, Rotation, Stage};
+use crate::rotation::{Liveness, Rotation, Side, Stage};
 use crate::store::Item;
 
 /// How long a deleted key may go on working before it is a failure: the
@@ -39,8 +39,11 @@ pub fn retire(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if !pasted::is_to_end(work, snapshot)? {
         return Ok(Flow::On);
     }
-    match snapshot.admin().zip(deleter(work, snapshot)?) {
+    // A key that a person gave may be somebody's: keyctl never ends it.
+    let given = snapshot.rotation.stage.is_undoing() && snapshot.by_person();
+    match snapshot.admin().filter(|_| !given).zip(deleter(work, snapshot)?) {
         Some((admin, manager)) => {
+            work.still_ours(stage)?;
             by_api(work, snapshot, admin, &manager)?;
             after(work, stage, Liveness::Retiring)?;
             Ok(Flow::On)
@@ -142,13 +145,7 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         }
         // What cannot be tried is believed on a person's word.
         let by_word = secret.is_none() || untold;
-        let question = match side.state {
-            _ if !by_word => "Done?",
-            None => "Was no key made, or is it deleted again?",
-            Some(_) => "Is it deleted?",
-        };
-        let answer = if !by_word && console.said_yes() { Answer::Nobody } else { console.confirm(question) };
-        work.context.restart_clock();
+        let answer = said(work, snapshot, side, by_word);
         match (answer, &secret) {
             (Answer::Yes, _) if by_word => {
                 after(work, stage, Liveness::Dead)?;
@@ -156,19 +153,41 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             }
             (Answer::Yes, secret) => secret.iter().for_each(|it| work.forget(it)),
             (Answer::No | Answer::Nobody, _) => {
-                console.hint(match (stage, untold) {
-                    (Stage::Disabled, true) => format!(
-                        "then say so: `keyctl rotate {key} --resume --yes`; until it is deleted, `--rollback` is the way back"
+                let say = match (by_word, side.state) {
+                    (false, _) => format!("then `keyctl rotate {key} --resume`"),
+                    (true, Some(_)) => format!("then say so: `keyctl rotate {key} --done`"),
+                    (true, None) => format!(
+                        "then say so: `keyctl rotate {key} --done`; if no key was made: `keyctl rotate {key} --not-made`"
                     ),
-                    (Stage::Disabled, false) => format!(
-                        "then `keyctl rotate {key} --resume`; until it is deleted, `--rollback` is the way back"
+                };
+                let given = stage == Stage::Aborting && side.state.is_some() && snapshot.by_person();
+                console.hint(match stage {
+                    Stage::Disabled => format!("{say}; until it is deleted, `--rollback` is the way back"),
+                    _ if given => format!(
+                        "{say}; if that key is somebody's, say so at a terminal: `keyctl rotate {key} --abort`"
                     ),
-                    _ => format!("then `keyctl rotate {key} --resume`"),
+                    _ => say,
                 });
                 return Ok(Flow::Stop(Exit::Human));
             }
         }
     }
+}
+
+/// Returns what a person says of the key that is to be deleted in a console:
+/// by an option of this call, which is meant for the step that waited when it
+/// began, else at the terminal. A job that resumes everything says nothing.
+fn said(work: &Work<'_>, snapshot: &Snapshot, side: &Side, by_word: bool) -> Answer {
+    let made_none = || side.state.is_none() && work.said_not_made();
+    if by_word && (made_none() || work.said_done(&snapshot.rotation)) {
+        return Answer::Yes;
+    }
+    let question = match side.state {
+        _ if !by_word => "Done?",
+        None => "Was no key made, or is it deleted again?",
+        Some(_) => "Is it deleted?",
+    };
+    work.testify(question)
 }
 
 fn title(snapshot: &Snapshot, condition: &Condition) -> String {

@@ -138,7 +138,7 @@ fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow:
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let id = RotationId::from_random(random);
-    let me = owner::me(context);
+    let me = owner::me(context)?;
     let kill_now = plan.kill_now || (plan.compromised && kills_now(context, plan));
     context.update(|inventory| {
         for (key, version) in plan.keys.iter().zip(&plan.versions) {
@@ -172,6 +172,7 @@ fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow:
             old: plan.old.clone(),
             new: Side::default(),
             consumers: plan.consumers.clone(),
+            canary: None,
             owner: Some(me.clone()),
             trouble: None,
         };

@@ -79,6 +79,7 @@ pub fn swap_back(inventory: &mut Inventory, rotation: &mut Rotation) -> anyhow::
         delivery.by = None;
         delivery.at = None;
     }
+    rotation.canary = None;
     rotation.grace_until = None;
     rotation.used_at = None;
     rotation.stage = Stage::RollingBack;

@@ -27,6 +27,7 @@ fn by_api(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) else {
         return Err(Situation::failed("not-disabled", "the old key cannot be switched off").into());
     };
+    work.still_ours(snapshot.rotation.stage)?;
     if let Err(trouble) = switch.set(&work.context.net()?, &manager.credential(), id, false)
         && trouble.reason != Reason::KeyNotFound
     {
@@ -78,9 +79,7 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             shown = true;
         }
         // A person's word is not enough where it can be tried.
-        let answer = if console.said_yes() { Answer::Nobody } else { console.confirm("Done?") };
-        work.context.restart_clock();
-        if answer != Answer::Yes {
+        if work.testify("Done?") != Answer::Yes {
             console.hint(format!(
                 "then `keyctl rotate {key} --resume`: it proves that the old key is off and the new one works. Deleting it \
                  comes after that; until then `--rollback` is the way back"

@@ -171,10 +171,7 @@ fn switched_on(work: &Work<'_>, snapshot: &Snapshot, shown: &mut bool) -> anyhow
         by_hand::show(work.context, &title, guide.as_ref());
         *shown = true;
     }
-    let console = &work.context.console;
-    let answer = if console.said_yes() { Answer::Nobody } else { console.confirm("Done?") };
-    work.context.restart_clock();
-    if answer == Answer::Yes {
+    if work.testify("Done?") == Answer::Yes {
         return Ok(());
     }
     Err(Situation::human(format!(

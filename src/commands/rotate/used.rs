@@ -6,8 +6,9 @@ use super::work::{Flow, Snapshot, Work};
 use crate::clock::{Span, rfc3339};
 use crate::commands::managing::Keyed;
 use crate::exit::{Exit, Situation};
-use crate::key::Kind;
+use crate::key::{Kind, Reason};
 use crate::output::Answer;
+use crate::provider::Trouble;
 use crate::rotation::{Rotation, Stage};
 
 /// Goes on to the end of the old key, unless somebody has used it since the
@@ -37,43 +38,69 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     Ok(Flow::On)
 }
 
+/// Returns the last use that the provider's logs show since the last place was
+/// done; `None`: they show none, or this provider's logs name no such keys.
+///
+/// # Errors
+/// Exit 4 when the logs cannot be read now, exit 6 when they cannot tell;
+/// unless a person says that nothing uses the old key.
 fn last_use(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<jiff::Timestamp>> {
     let rotation = &snapshot.rotation;
-    let key = snapshot.key();
     let record = snapshot.record()?;
     let Some(admin) = snapshot.provider().keys() else { return Ok(None) };
-    let id = if record.kind == Kind::Smtp { &rotation.old.login } else { &rotation.old.remote_id };
-    let Some(id) = id else { return Ok(None) };
-    let reader = match work.manager(snapshot)? {
-        Some(manager) => manager,
-        None => Keyed::read(work.context, &snapshot.inventory, key)?,
+    let told = match if record.kind == Kind::Smtp { &rotation.old.login } else { &rotation.old.remote_id } {
+        Some(id) => {
+            let reader = match work.manager(snapshot)? {
+                Some(manager) => manager,
+                None => Keyed::read(work.context, &snapshot.inventory, snapshot.key())?,
+            };
+            let since = since(rotation);
+            let told = admin.last_use(&work.context.net()?, &reader.credential(), id, since);
+            told.map(|used| used.filter(|at| *at > since))
+        }
+        None => Err(Trouble::new(
+            Reason::PermissionNotCheckable,
+            "the id of the old key is not known, by which the logs name it",
+        )),
     };
-    let since = since(rotation);
-    let told = admin.last_use(&work.context.net()?, &reader.credential(), id, since);
     let trouble = match told {
-        Ok(used) => return Ok(used.filter(|at| *at > since)),
+        Ok(used) => return Ok(used),
         Err(trouble) => trouble,
     };
     work.context.console.warning(format!(
-        "whether the old key of `{key}` is still in use could not be read from the logs: {}",
+        "whether the old key of `{}` is still in use could not be read from the logs: {}",
+        snapshot.key(),
         trouble.detail
     ));
-    // Logs that never tell are no reason to keep a key for ever; a broken
-    // line is one to try again.
-    if !is_passing(trouble.reason) || rotation.compromised {
-        return Ok(None);
+    // Where no log names such keys, the places and the grace period are all there is.
+    let gate = !rotation.compromised && admin.logs_name(record.kind);
+    if gate && !is_unused(work, snapshot) {
+        return Err(unread(snapshot, &trouble));
     }
-    let question = "Retire the old key without knowing whether it is still in use?";
-    if work.context.console.confirm(question) == Answer::Yes {
-        return Ok(None);
+    Ok(None)
+}
+
+/// Returns whether a person says that nothing uses the old key any more.
+fn is_unused(work: &Work<'_>, snapshot: &Snapshot) -> bool {
+    if work.said_unused() {
+        return true;
     }
-    Err(Situation::new(
-        Exit::Unknown,
-        trouble.reason.as_str(),
-        "the logs could not be read; nothing was retired",
-    )
-    .hint(format!("try again later: `keyctl rotate {key} --resume`, or with `--yes` without the logs"))
-    .into())
+    let question = format!("Do you know that nothing uses the old key of `{}` any more?", snapshot.key());
+    work.testify(&question) == Answer::Yes
+}
+
+/// A broken line is one to try again; logs that never tell need a person.
+fn unread(snapshot: &Snapshot, trouble: &Trouble) -> anyhow::Error {
+    let key = snapshot.key();
+    let unused = format!("if you know that nothing uses the old key: `keyctl rotate {key} --unused`");
+    if is_passing(trouble.reason) {
+        let message = "the logs could not be read; nothing was retired";
+        let hint = format!("try again later: `keyctl rotate {key} --resume`; {unused}");
+        return Situation::new(Exit::Unknown, trouble.reason.as_str(), message).hint(hint).into();
+    }
+    Situation::human("the logs do not tell whether the old key is still in use; nothing was retired")
+        .hint(unused)
+        .into()
 }
 
 /// Uses before the last place was done are what grace is for.

@@ -14,8 +14,12 @@ use crate::context::{Context, Slot};
 use crate::exit::{self, Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
+use crate::output::Answer;
 use crate::provider::{self, ConsoleTask, KeyAdmin, Provider};
-use crate::rotation::{Means, Owner, Pause, Rotation, RotationId, Side, Stage, Step, next};
+use crate::rotation::{
+    Canary, Liveness, Means, Owner, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next,
+};
+use crate::store::Item;
 
 /// What a step says about going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +43,20 @@ pub struct Work<'a> {
     pub options: &'a Options,
     pub id: RotationId,
     me: Owner,
+    /// Whether the person named this key in this call, or began the rotation
+    /// with it: only then are questions taken up again that are open.
+    pub named: bool,
     /// What was proven of a secret in this run: one probe each.
     judged: RefCell<BTreeMap<Fingerprint, Judgement>>,
     /// Whether the key that a person gives was asked for in this run.
     pub given: Cell<bool>,
+    /// What this run brought into the store, and no run before it.
+    stored: RefCell<Vec<Item>>,
+    /// Where the rotation stood when this run took it in hand: what a person
+    /// said with `--done` is meant for that step and no later one.
+    begun: Option<(Stage, Option<Liveness>)>,
+    /// Whether a step asked for what a person said with an option.
+    heard: Cell<bool>,
     /// Set when the rotation was taken out of the inventory.
     last: RefCell<Option<Rotation>>,
 }
@@ -115,14 +129,19 @@ impl<'a> Work<'a> {
     /// # Errors
     /// Exit 9 when somebody else has it.
     pub fn take(context: &'a Context, options: &'a Options, id: &RotationId) -> anyhow::Result<Self> {
-        let me = owner::me(context);
-        context.update(|inventory| {
+        let me = owner::me(context)?;
+        let (named, begun) = context.update(|inventory| {
             let rotation = inventory.rotations.get_mut(id).ok_or_else(|| gone(id))?;
             owner::take(rotation, &me, options.take_over)?;
+            let named = rotation.keys.iter().any(|key| options.named.contains(key));
             refresh(rotation, options);
-            Ok(())
+            if named {
+                take_up(rotation);
+            }
+            Ok((named, (rotation.stage, rotation.leaving().state)))
         })?;
-        Ok(Self::held(context, options, id.clone(), me))
+        let work = Self::held(context, options, id.clone(), me);
+        Ok(Self { named, begun: Some(begun), ..work })
     }
 
     /// Returns the work on a rotation that this process has just begun.
@@ -133,9 +152,79 @@ impl<'a> Work<'a> {
             options,
             id,
             me,
+            named: true,
             judged: RefCell::new(BTreeMap::new()),
             given: Cell::new(false),
+            stored: RefCell::default(),
+            begun: None,
+            heard: Cell::new(false),
             last: RefCell::new(None),
+        }
+    }
+
+    /// Asks a person for what only they can know. A job that resumes everything
+    /// asks nobody.
+    pub fn testify(&self, question: &str) -> Answer {
+        let answer = if self.options.all { Answer::Nobody } else { self.context.console.testify(question) };
+        self.context.restart_clock();
+        answer
+    }
+
+    /// Returns whether `--done` was said of the step that the rotation is at.
+    pub fn said_done(&self, rotation: &Rotation) -> bool {
+        self.options.done && self.begun == Some((rotation.stage, rotation.leaving().state)) && self.heard()
+    }
+
+    /// Returns whether a person said that no key was made.
+    pub fn said_not_made(&self) -> bool {
+        self.options.not_made && self.heard()
+    }
+
+    /// Returns whether a person said that nothing uses the old key.
+    pub fn said_unused(&self) -> bool {
+        self.options.unused && self.heard()
+    }
+
+    fn heard(&self) -> bool {
+        self.heard.set(true);
+        true
+    }
+
+    /// Makes sure, just before something is changed at a provider or a place,
+    /// that the rotation is still ours and where it was.
+    ///
+    /// # Errors
+    /// Exit 9 when somebody else took it over or moved it.
+    pub fn still_ours(&self, stage: Stage) -> anyhow::Result<()> {
+        self.ours(&self.context.inventory_file.load()?, stage).map(drop)
+    }
+
+    /// Notes what this run has stored.
+    pub fn note_stored(&self, item: Item) {
+        self.stored.borrow_mut().push(item);
+    }
+
+    /// Returns whether this run has brought anything into the store.
+    pub fn has_stored(&self) -> bool {
+        !self.stored.borrow().is_empty()
+    }
+
+    /// Deletes from the store what this run brought there, as far as the
+    /// inventory refers to it nowhere but in `pending`, and the rotation is
+    /// still ours. What another run stored is never touched.
+    pub fn drop_stored(&self, stage: Stage) {
+        if self.still_ours(stage).is_err() {
+            return;
+        }
+        let Ok(inventory) = self.context.inventory_file.load() else { return };
+        for item in self.stored.borrow_mut().drain(..) {
+            let Some((_, record)) = inventory.keys.iter().find(|(_, it)| it.id == item.id) else { continue };
+            if [record.current, record.previous].contains(&Some(item.version)) {
+                continue;
+            }
+            if let Ok(store) = self.context.store_of(&inventory, record) {
+                let _ = store.delete(&item);
+            }
         }
     }
 
@@ -219,6 +308,12 @@ impl<'a> Work<'a> {
         if self.options.stdin && !self.given.get() {
             self.context.console.warning("the key on stdin was not taken: none was wanted");
         }
+        let says = self.options.done || self.options.not_made || self.options.unused;
+        if says && !self.heard.get() && result.is_ok() {
+            self.context.console.warning(
+                "nobody waited for what you said (`--done`, `--not-made`, `--unused`); it was not recorded",
+            );
+        }
         if let Some(rotation) = self.last.borrow().clone() {
             let inventory = self.context.inventory_file.load()?;
             let exit = result.unwrap_or(Exit::Failed);
@@ -260,7 +355,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn tell(&self, situation: &Situation) {
+    /// Says what stopped the work on this rotation.
+    pub fn tell(&self, situation: &Situation) {
         let console = &self.context.console;
         let name = self.snapshot().map(|it| format!("`{}`: ", it.key())).unwrap_or_default();
         console.warning(format!("{name}{}", situation.message));
@@ -293,6 +389,7 @@ impl<'a> Work<'a> {
                 Step::Prove => retire::prove(self, &snapshot)?,
                 Step::Finish => retire::finish(self, &snapshot)?,
                 Step::Wait(Pause::People) => walk::step(self, &snapshot)?,
+                Step::Wait(Pause::Campaign) => deploy::held_up(self, &snapshot),
                 Step::Wait(Pause::Time(until)) => by_hand::wait(self, &snapshot, until),
             };
             if let Flow::Stop(exit) = flow {
@@ -361,6 +458,17 @@ pub fn as_side(key: &KeyRef, record: &Record, side: &Side) -> Record {
 fn gone(id: &RotationId) -> Situation {
     Situation::missing("no-such-rotation", format!("there is no rotation {id} any more"))
         .hint("`keyctl rotate --status` shows what is under way")
+}
+
+/// Takes up what a person has to look at, since they named the key: the canary
+/// question is asked again, and a damaged location may be written again.
+fn take_up(rotation: &mut Rotation) {
+    if rotation.canary == Some(Canary::Open) {
+        rotation.canary = None;
+    }
+    for delivery in rotation.consumers.iter_mut().filter(|it| it.state == Progress::Damaged) {
+        delivery.state = Progress::Todo;
+    }
 }
 
 /// What is said when a rotation is taken up again counts from then on.

@@ -67,6 +67,7 @@
 //! permissions = ["campaigns:read"]
 //! held = ["campaigns:read"]         # what the old key was found to have
 //! held_whole = true                 # and nothing else
+//! canary = "agreed"                 # or "open": only a person who names the key is asked again
 //! trouble = "…"
 //! # One line each and a blank one between: changes of adjacent lines conflict in git.
 //! consumers = [
@@ -84,10 +85,12 @@
 //! foreign = true                    # .new only: given, but of another account
 //! name = "…"                        # and role, created, expires, permissions: as in the record
 //!
-//! [rotation.r7f3….owner]            # all four required
+//! [rotation.r7f3….owner]            # user, host, pid and at are required
 //! user = "ana"
 //! host = "laptop"
 //! pid = 4711
+//! token = "…"                       # random, one for each run
+//! space = "…"                       # where `pid` counts: system start and process namespace
 //! at = "…"
 //!
 //! [[waiver]]

@@ -12,7 +12,7 @@ use crate::inventory::{Agency, EmailProvider, Inventory, Keys, Place, Platform, 
 use crate::key::{
     Consumer, ConsumerKind, Expiry, KeyRef, KeyState, Kind, Name, Record, RecordId, Region, Scope,
 };
-use crate::rotation::{Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
+use crate::rotation::{Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
 
 const ID: &str = "4 to 40 lower-case letters and digits";
 
@@ -267,6 +267,7 @@ fn rotation(id: RotationId, section: &Section<'_>) -> Result<Rotation, Fail> {
         old: side(section.section("old")?)?,
         new: side(section.section("new")?)?,
         consumers: deliveries(section, first)?,
+        canary: section.word("canary", &Canary::ALL.map(Canary::as_str))?,
         owner: section.section("owner")?.map(|it| owner(&it)).transpose()?,
         trouble: section.text("trouble")?,
         keys,
@@ -311,6 +312,8 @@ fn owner(section: &Section<'_>) -> Result<Owner, Fail> {
         user: section.text("user")?.ok_or_else(|| section.lacks("user", "a name"))?,
         host: section.text("host")?.ok_or_else(|| section.lacks("host", "a name"))?,
         pid: section.number("pid", 0)?.ok_or_else(|| section.lacks("pid", "a process id"))?,
+        token: section.text("token")?.unwrap_or_default(),
+        space: section.text("space")?,
         at: section.date("at")?.ok_or_else(|| section.lacks("at", "a date"))?,
     })
 }

@@ -174,6 +174,7 @@ pub fn rotation(rotation: &Rotation) -> Fields {
     fields.texts("permissions", &rotation.permissions);
     fields.texts("held", &rotation.held);
     fields.flag("held_whole", rotation.held_whole);
+    fields.text("canary", rotation.canary.map(|it| it.as_str()));
     fields.text("trouble", rotation.trouble.as_deref());
     fields.list("consumers", Layout::Lines, rotation.consumers.iter().map(delivery).collect());
     fields.table("old", side(&rotation.old));
@@ -223,6 +224,8 @@ fn owner(owner: &Owner) -> Fields {
     fields.text("user", Some(&owner.user));
     fields.text("host", Some(&owner.host));
     fields.number("pid", Some(owner.pid));
+    fields.text("token", Some(owner.token.as_str()).filter(|it| !it.is_empty()));
+    fields.text("space", owner.space.as_deref());
     fields.date("at", Some(owner.at));
     fields
 }

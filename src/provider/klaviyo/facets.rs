@@ -73,6 +73,11 @@ impl KeyAdmin for Klaviyo {
         Some(self)
     }
 
+    /// Klaviyo's API has no log of calls; its console shows a key's activity.
+    fn logs_name(&self, _: Kind) -> bool {
+        false
+    }
+
     fn last_use(
         &self,
         _: &Net<'_>,

@@ -103,6 +103,12 @@ impl KeyAdmin for Mailgun {
         listed.iter().find(|it| it.id.eq_ignore_ascii_case(&id))
     }
 
+    /// The entries of `POST /v1/analytics/logs` have `api-key-id`; nothing in
+    /// them tells one SMTP login from another.
+    fn logs_name(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Account | Kind::Sending)
+    }
+
     fn last_use(
         &self,
         net: &Net<'_>,

@@ -105,7 +105,7 @@ fn a_key_rotates_by_the_login_that_the_api_key_tells() {
     // A refused login does not tell whether its key is off or deleted: a person does.
     let off = shop.rotate(&[MAIL, "--resume"], 6);
     assert_eq!((&off["stage"], &off["next"]["action"]), (&json!("disabled"), &json!("delete")));
-    let done = shop.rotate(&[MAIL, "--resume", "--yes"], 0);
+    let done = shop.rotate(&[MAIL, "--done"], 0);
     assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
     shop.has_login();
     assert_eq!(shop.validate(&[MAIL], 0)["verdict"], "valid");
@@ -116,9 +116,11 @@ fn a_dead_key_is_replaced_by_the_login_that_the_api_key_tells() {
     let (shop, old) = Shop::unnamed();
     shop.change(&old, json!({"state": "deleted"}));
     let new = shop.make("smtp");
-    let (rotation, _) = shop.give(&["--yes", "--grace", "0s"], &new, 0);
-    assert_eq!((&rotation["stage"], &rotation["old"]["state"]), (&json!("done"), &json!("dead")));
+    let (rotation, _) = shop.give(&["--yes", "--grace", "0s"], &new, 6);
+    assert_eq!((&rotation["stage"], &rotation["old"]["state"]), (&json!("disabled"), &json!("disabled")));
     assert_eq!(shop.asked("brevo"), 1, "the API key once a run");
+    let rotation = shop.rotate(&[MAIL, "--done"], 0);
+    assert_eq!((&rotation["stage"], &rotation["old"]["state"]), (&json!("done"), &json!("dead")));
     shop.has_login();
 }
 

@@ -4,7 +4,7 @@
 use keyctl::clock;
 use keyctl::inventory::{EmailProvider, Inventory, Platform, Waiver};
 use keyctl::key::{Consumer, ConsumerKind, Expiry, Kind, Name, Region};
-use keyctl::rotation::{Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
+use keyctl::rotation::{Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
 use proptest::prelude::*;
 
 use super::{Desk, SAMPLE, changed_lines, key, name, record, scope};
@@ -274,7 +274,9 @@ impl Edit {
             }
             Self::Own(owned) => {
                 let at = jiff_timestamp(1_800_000_000);
-                let owner = Owner { user: "ana".to_owned(), host: "desk".to_owned(), pid: 7, at };
+                let (token, space) = ("0a1b".to_owned(), Some("boot-7".to_owned()));
+                let (user, host) = ("ana".to_owned(), "desk".to_owned());
+                let owner = Owner { user, host, pid: 7, token, space, at };
                 rotation.owner = owned.then_some(owner);
                 rotation.old = if *owned { Side::default() } else { rotation.new.clone() };
             }
@@ -317,6 +319,7 @@ fn rotation(id: &str, key: keyctl::key::KeyRef) -> Rotation {
         old: side.clone(),
         new: Side::default(),
         consumers: vec![delivery],
+        canary: Some(Canary::Open),
         owner: None,
         trouble: Some("a line".to_owned()),
     }

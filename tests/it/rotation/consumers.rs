@@ -270,11 +270,16 @@ fn locations_are_written_one_first_and_the_rest_after_a_word() {
         terminal.line("y");
         terminal.until("Address for a test mail");
         terminal.line("");
-        terminal.until("`HighLevel berlin` is written. Go on with 1 more locations?");
+        terminal.until("The first location is written. Go on with 1 more?");
         terminal.line("n");
-        assert_eq!(terminal.end().1, 9);
+        assert_eq!(terminal.end().1, 6);
         rig.status()[0].clone()
     };
+    assert_eq!((&rotation["next"]["action"], &rotation["next"]["by"]), (&json!("canary"), &json!("human")));
+    // Neither a job nor its `--yes` has looked at the location.
+    for job in [&["--resume", "--all"][..], &["--resume", "--all", "--yes"], &["--resume", "--yes"]] {
+        assert_eq!(rig.rotate(job, 6)["consumers"][1]["state"], "todo", "{job:?}");
+    }
     let states: Vec<&str> =
         rotation["consumers"].as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["pushed", "todo"]);
@@ -293,7 +298,92 @@ fn locations_are_written_one_first_and_the_rest_after_a_word() {
 }
 
 #[test]
+fn a_canary_that_meets_nobody_is_asked_again_only_of_who_names_the_key() {
+    let mut rig = Rig::new();
+    let _ = company(&mut rig, &["berlin", "paris", "rome"]);
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    // Killed between the first write and the question: nobody has agreed yet.
+    let states = |rotation: &Value| -> Vec<String> {
+        let places = rotation["consumers"].as_array().unwrap().iter();
+        places.map(|it| it["state"].as_str().unwrap().to_owned()).collect()
+    };
+    for crash in 1.. {
+        let mut command = rig.world.command(&["rotate", "mailgun@acme", "--yes"]);
+        command.env("KEYCTL_DEBUG_CRASH_AT", crash.to_string());
+        let _ = crate::support::world::finish(command, "");
+        let status = rig.status();
+        let written = status.first().map(states).unwrap_or_default();
+        if written.iter().any(|it| it == "pushed") {
+            assert_eq!(written, ["pushed", "todo", "todo"], "crash {crash}");
+            break;
+        }
+        if status.is_empty() {
+            continue;
+        }
+        // Begun, not written yet: go on up to the next moment.
+        assert!(crash < 200, "{status:?}");
+    }
+    for _ in 0..2 {
+        assert_eq!(states(&rig.rotate(&["--resume", "--all", "--yes"], 6)), ["pushed", "todo", "todo"]);
+    }
+    let done = rig.rotate(&["mailgun@acme", "--resume", "--yes"], 0);
+    assert_eq!((states(&done), &done["stage"]), (vec!["pushed".to_owned(); 3], &json!("grace")));
+}
+
+#[test]
 fn a_location_that_lost_a_setting_stops_the_rest() {
+    let mut rig = Rig::new();
+    let company = company(&mut rig, &["berlin", "rome"]);
+    let path = format!("/highlevel/companies/{company}/settings");
+    rig.sandbox.control("PUT", &path, json!({"put_loses": ["name"]}));
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--yes", "--grace", "0s"]).exits(1);
+    rig.keeps_secrets(&ran);
+    let rotation = ran.data()["rotations"][0].clone();
+    let states = |rotation: &Value| {
+        format!("{} {}", rotation["consumers"][0]["state"], rotation["consumers"][1]["state"])
+    };
+    assert_eq!(
+        (&rotation["stage"], states(&rotation)),
+        (&json!("deploying"), r#""damaged" "todo""#.to_owned())
+    );
+    assert!(
+        rotation["trouble"].as_str().unwrap().contains("other settings of the location changed, too: /"),
+        "{rotation}"
+    );
+    assert_eq!(rotation["next"]["by"], "human", "{rotation}");
+    assert_eq!(rig.working().len(), 2);
+    // The settings as they were are kept, for this user only.
+    let kept = rig.world.path("home/.local/state/keyctl/locations");
+    let files: Vec<_> = std::fs::read_dir(&kept).unwrap().map(|it| it.unwrap().path()).collect();
+    let damaged: Vec<_> = files
+        .iter()
+        .filter(|it| it.file_name().unwrap().to_string_lossy().starts_with("damaged-"))
+        .filter(|it| it.extension().is_some_and(|it| it == "json"))
+        .collect();
+    assert_eq!(damaged.len(), 1, "{files:?}");
+    let text = std::fs::read_to_string(damaged[0]).unwrap();
+    assert!(text.contains("/name") && text.contains("berlin"), "{text}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(damaged[0]).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    // No later run writes another location, whoever it rotates for …
+    let writes = || rig.sandbox.request_lines().iter().filter(|it| it.starts_with("PUT /locations")).count();
+    let before = writes();
+    for job in [&["--resume", "--all"][..], &["--resume", "--all", "--yes"], &["--resume", "--yes"]] {
+        assert_eq!(states(&rig.rotate(job, 6)), r#""damaged" "todo""#, "{job:?}");
+    }
+    assert_eq!(writes(), before);
+    // … until a person names the key; each location is looked at anew.
+    let rotation = rig.rotate(&["mailgun@acme", "--resume", "--yes"], 1);
+    assert_eq!(states(&rotation), r#""pushed" "damaged""#);
+    assert_eq!(states(&rig.rotate(&["--resume", "--all"], 6)), r#""pushed" "damaged""#);
+    assert_eq!(rig.rotate(&["mailgun@acme", "--resume", "--yes"], 0)["stage"], "done");
+}
+
+#[test]
+fn a_damage_is_seen_although_the_look_after_the_write_failed() {
     let mut rig = Rig::new();
     let company = company(&mut rig, &["berlin"]);
     let path = format!("/highlevel/companies/{company}/settings");
@@ -301,16 +391,41 @@ fn a_location_that_lost_a_setting_stops_the_rest() {
     let add =
         ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--location", "acme/berlin"];
     let _ = rig.run(&add).exits(0);
-    let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--yes", "--grace", "0s"]).exits(1);
-    rig.keeps_secrets(&ran);
-    let rotation = ran.data()["rotations"][0].clone();
-    assert_eq!(
-        (&rotation["stage"], &rotation["consumers"][0]["state"]),
-        (&json!("deploying"), &json!("failed"))
-    );
-    assert!(
-        rotation["trouble"].as_str().unwrap().contains("other settings of the location changed, too: /"),
-        "{rotation}"
-    );
-    assert_eq!(rig.working().len(), 2);
+    // The look before passes, the one after does not.
+    rig.sandbox.fault(json!({"host": "highlevel", "path_prefix": "/locations/", "method": "GET", "after": 1, "action": {"status": 500}}));
+    let rotation = rig.rotate(&["mailgun@acme", "--yes"], 1);
+    assert_eq!(rotation["consumers"][0]["state"], "failed", "{rotation}");
+    rig.sandbox.clear_faults();
+    // The next try measures by what was there before the first one.
+    assert_eq!(rig.rotate(&["--resume", "--all"], 1)["consumers"][0]["state"], "damaged");
+}
+
+#[test]
+fn a_damage_outside_of_a_rotation_stops_those_of_other_keys() {
+    let mut rig = Rig::new();
+    let company = company(&mut rig, &["berlin", "rome"]);
+    let path = format!("/highlevel/companies/{company}/settings");
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    rig.sandbox.control("PUT", &path, json!({"put_loses": ["name"]}));
+    let _ = rig.run(&["consumer", "push", "mailgun@acme", "HighLevel berlin", "--yes"]).exits(1);
+    rig.sandbox.control("PUT", &path, json!({"put_loses": []}));
+    let other = rig.sandbox.mailgun_key(&rig.account, "admin");
+    rig.record("mailgun:b@acme", &other, "kind = \"account\"");
+    let ran = rig.run(&[
+        "consumer",
+        "add",
+        "mailgun:b@acme",
+        "HL",
+        "--kind",
+        "highlevel",
+        "--location",
+        "acme/rome",
+    ]);
+    let _ = ran.exits(0);
+    let ran = rig.run(&["consumer", "push", "mailgun:b@acme", "--yes"]).exits(6);
+    assert!(ran.stderr.contains("writing `mailgun@acme` changed other settings"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`keyctl consumer push mailgun@acme`"), "{}", ran.stderr);
+    let _ = rig.run(&["consumer", "push", "mailgun@acme", "--yes"]).exits(0);
+    let _ = rig.run(&["consumer", "push", "mailgun:b@acme", "--yes"]).exits(0);
 }

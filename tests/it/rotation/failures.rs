@@ -304,7 +304,16 @@ fn logs_that_cannot_be_read_are_no_proof() {
     assert_eq!(ran.data()["rotations"][0]["stage"], "grace");
     assert!(ran.stderr.contains("could not be read from the logs"), "{}", ran.stderr);
     assert_eq!(rig.working().len(), 2);
-    let ran = rig.run(&[&arguments[..], &["--yes"]].concat()).exits(0);
+    let _ = rig.run(&[&arguments[..], &["--yes"]].concat()).exits(4);
+    assert_eq!(rig.working().len(), 2, "consent is no knowledge of the logs");
+    // What never tells is asked of a person, not tried again for ever.
+    rig.sandbox.clear_faults();
+    rig.sandbox.fault(json!({"host": "*", "path_prefix": "/v1/analytics/logs",
+        "action": {"status": 403, "body": {"message": "Forbidden"}}}));
+    let ran = rig.run(&["-f", "json", "rotate", "--resume", "--all", "--yes"]).exits(6);
+    assert!(ran.stderr.contains("`keyctl rotate mailgun@acme --unused`"), "{}", ran.stderr);
+    assert_eq!((rig.working().len(), rig.status()[0]["stage"].as_str()), (2, Some("grace")));
+    let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--unused"]).exits(0);
     assert_eq!(ran.data()["rotations"][0]["stage"], "done");
 }
 

@@ -62,7 +62,13 @@ fn the_whole_way(vendor: &mut Vendor, key: &str, kind: &str, ending: Ending) {
     }
     assert_eq!(vendor.rig.get(key, "previous").unwrap(), old.secret, "until it is proven dead");
     vendor.change(&old.id, ending.dead);
-    let word: &[&str] = if ending.by_word { &["--yes"] } else { &[] };
+    if ending.by_word {
+        // Consent is not knowledge, and a job that resumes everything knows nothing.
+        for word in [&[key, "--resume", "--yes"][..], &["--resume", "--all", "--yes"]] {
+            assert_eq!(vendor.rig.rotate(word, 6)["stage"], "disabled");
+        }
+    }
+    let word: &[&str] = if ending.by_word { &["--done"] } else { &[] };
     let done = vendor.rig.rotate(&[&[key, "--resume"], word].concat(), 0);
     assert_eq!((&done["stage"], &done["old"]["state"]), (&json!("done"), &json!("dead")));
     assert_eq!(vendor.rig.get(key, "previous"), None);
@@ -136,7 +142,12 @@ fn a_key_that_was_never_made_is_reported_so() {
     let _ = vendor.rig.rotate(&["brevo@acme", "--yes", "--no-input"], 6);
     let waiting = vendor.rig.rotate(&["brevo@acme", "--abort", "--no-input"], 6);
     assert_eq!(waiting["stage"], "aborting", "one may exist");
-    assert_eq!(vendor.rig.rotate(&["brevo@acme", "--abort", "--yes"], 0)["stage"], "aborted");
+    assert_eq!(
+        vendor.rig.rotate(&["brevo@acme", "--abort", "--yes"], 6)["stage"],
+        "aborting",
+        "consent is no fact"
+    );
+    assert_eq!(vendor.rig.rotate(&["brevo@acme", "--not-made"], 0)["stage"], "aborted");
     assert_eq!(vendor.rig.status(), Vec::<Value>::new());
 }
 

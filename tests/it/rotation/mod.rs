@@ -12,5 +12,6 @@ mod pasted;
 mod paths;
 mod rig;
 mod switched_off;
+mod take_over;
 mod undo;
 mod vendor;

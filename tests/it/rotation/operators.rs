@@ -5,13 +5,21 @@ use serde_json::json;
 use super::rig::Rig;
 
 /// Puts a lock of somebody else into the inventory.
-fn locked(rig: &Rig, host: &str, pid: u32, seconds_ago: i64) {
+fn locked(rig: &Rig, (host, space, pid): (&str, &str, u32), seconds_ago: i64) {
     let _ = rig.rotate(&["mailgun@acme", "--yes"], 0);
     let id = rig.status()[0]["id"].as_str().unwrap().to_owned();
     let at = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() - seconds_ago).unwrap();
     rig.append(&format!(
-        "\n[rotation.{id}.owner]\nuser = \"bob\"\nhost = \"{host}\"\npid = {pid}\nat = \"{at}\"\n"
+        "\n[rotation.{id}.owner]\nuser = \"bob\"\nhost = \"{host}\"\npid = {pid}\ntoken = \"0b0b\"\n\
+         space = \"{space}\"\nat = \"{at}\"\n"
     ));
+}
+
+/// Returns where process numbers count as they do for this test.
+fn here() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap().to_string_lossy().into_owned();
+    format!("{}-{}", &boot[..8], namespace.trim_matches(|c: char| !c.is_ascii_digit()))
 }
 
 fn host() -> String {
@@ -21,7 +29,7 @@ fn host() -> String {
 #[test]
 fn somebody_at_work_is_left_alone() {
     let rig = Rig::new();
-    locked(&rig, "far-away", 7, 60);
+    locked(&rig, ("far-away", "boot-2", 7), 60);
     let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--resume"]).exits(9);
     assert_eq!(ran.json()["error"]["code"], "rotation-busy");
     assert!(ran.stderr.contains("bob on far-away (process 7"), "{}", ran.stderr);
@@ -35,7 +43,7 @@ fn somebody_at_work_is_left_alone() {
 #[test]
 fn a_stale_lock_is_taken_over_by_word() {
     let rig = Rig::new();
-    locked(&rig, "far-away", 7, 16 * 60);
+    locked(&rig, ("far-away", "boot-2", 7), 16 * 60);
     let ran = rig.run(&["-f", "json", "rotate", "mailgun@acme", "--resume"]).exits(9);
     assert_eq!(ran.json()["error"]["code"], "rotation-stale");
     assert_eq!(
@@ -52,8 +60,23 @@ fn a_process_of_this_machine_that_is_gone_holds_nothing() {
     let rig = Rig::new();
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
-    locked(&rig, &host(), child.id(), 1);
+    locked(&rig, (&host(), &here(), child.id()), 1);
     assert_eq!(rig.rotate(&["mailgun@acme", "--resume"], 0)["stage"], "grace");
+}
+
+#[test]
+fn another_container_of_the_same_host_name_is_somebody_else() {
+    let rig = Rig::new();
+    // Its process 1 is not the one that runs here, nor one that is gone.
+    locked(&rig, (&host(), "0a0b0c0d-4026539999", 1), 60);
+    let _ = rig.run(&["rotate", "mailgun@acme", "--resume"]).exits(9);
+    let rig = Rig::new();
+    locked(&rig, (&host(), "0a0b0c0d-4026539999", 3_999_999), 60);
+    let _ = rig.run(&["rotate", "mailgun@acme", "--resume"]).exits(9);
+    // A clock that was ahead does not hold it for ever.
+    let rig = Rig::new();
+    locked(&rig, ("far-away", "boot-2", 7), -3600);
+    let _ = rig.run(&["rotate", "mailgun@acme", "--take-over"]).exits(0);
 }
 
 #[test]
