@@ -28,6 +28,7 @@ mod inventory;
 mod keep;
 mod klaviyo;
 mod layering;
+mod locks;
 mod max_age;
 mod permissions;
 mod records;

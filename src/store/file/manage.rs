@@ -42,7 +42,7 @@ pub fn init(
     passphrase: Option<&Secret>,
 ) -> Result<Created, StoreError> {
     let store = FileStore::new(surroundings);
-    let _lock = disk::Lock::take(&store.path, surroundings.notice.as_ref())?;
+    let _lock = disk::lock(&store.path, surroundings.notice.as_ref())?;
     if store.path.exists() {
         return Err(StoreError::new(
             StoreProblem::Other,
@@ -162,7 +162,7 @@ fn change_list<T>(
     edit: impl FnOnce(&Text, &[Recipient], &Keys) -> Result<(Text, T), RecipientError>,
 ) -> Result<(T, usize), RecipientError> {
     let store = FileStore::new(surroundings);
-    let _lock = disk::Lock::take(&store.path, surroundings.notice.as_ref())?;
+    let _lock = disk::lock(&store.path, surroundings.notice.as_ref())?;
     let content = store.read()?;
     let path = store.recipients_path();
     let text = store.recipients_text()?;

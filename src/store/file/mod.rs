@@ -23,6 +23,7 @@ pub use recipients::{Recipient, RecipientError, check as check_recipient};
 pub use sealed::{is_sealed, seal_to, seal_with, unseal};
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
+use crate::durable;
 use crate::key::Secret;
 
 pub const ROW: Row =
@@ -69,7 +70,7 @@ enum Change {
 
 impl FileStore {
     fn new(surroundings: &Surroundings) -> Self {
-        let path = disk::resolve(&path(surroundings));
+        let path = durable::target(&path(surroundings));
         Self { surroundings: surroundings.clone(), path, keys: Mutex::default(), opened: Mutex::default() }
     }
 
@@ -112,7 +113,7 @@ impl FileStore {
         point: &str,
         edit: impl FnOnce(&mut Content) -> Result<(Change, T), StoreError>,
     ) -> Result<T, StoreError> {
-        let _lock = disk::Lock::take(&self.path, self.surroundings.notice.as_ref())?;
+        let _lock = disk::lock(&self.path, self.surroundings.notice.as_ref())?;
         let mut content = self.read()?;
         let (change, outcome) = edit(&mut content)?;
         if let Change::Write = change {
@@ -213,7 +214,7 @@ impl Store for FileStore {
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {
-        let _lock = disk::Lock::take(&self.path, self.surroundings.notice.as_ref())?;
+        let _lock = disk::lock(&self.path, self.surroundings.notice.as_ref())?;
         self.read()?;
         self.recipients()?;
         disk::probe(&self.path)
