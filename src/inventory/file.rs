@@ -1,5 +1,6 @@
 //! The inventory file: read without a lock (a save replaces it in one step),
-//! changed under a lock. It owns the bytes on disk; what they mean is `wire`'s.
+//! changed under a lock, saved only if it still says what was changed. It owns
+//! the bytes on disk; what they mean is `wire`'s.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -68,7 +69,8 @@ impl InventoryFile {
     ///
     /// # Errors
     /// What `change` returns; a [`Situation`] for a bad file, a lock that
-    /// others hold, a disk that cannot be written.
+    /// others hold, a disk that cannot be written, a file that a program
+    /// without the lock (an editor, git) changed meanwhile.
     pub fn update<T>(&self, change: impl FnOnce(&mut Inventory) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let target = durable::target(&self.path);
         let folder = durable::folder_of(&target);
@@ -86,7 +88,7 @@ impl InventoryFile {
         let new = wire::patch(&parsed, &after);
         self.check(&new, &after)?;
         let mark = if old.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { "" };
-        self.save(&target, &[mark, &new])?;
+        self.save(&target, &old, &[mark, &new])?;
         Ok(result)
     }
 
@@ -111,11 +113,18 @@ impl InventoryFile {
         })
     }
 
-    /// Replaces `target` by `parts`.
-    fn save(&self, target: &Path, parts: &[&str]) -> Result<(), Situation> {
+    /// Replaces `target` by `parts` if it still says `old`.
+    fn save(&self, target: &Path, old: &str, parts: &[&str]) -> Result<(), Situation> {
         let write =
             |out: &mut dyn io::Write| parts.iter().try_for_each(|part| out.write_all(part.as_bytes()));
         let staged = Staged::write(target, write).map_err(|error| self.unwritable(target, &error))?;
+        if self.read(target)? != old {
+            return Err(Situation::failed(
+                "inventory-changed",
+                format!("{}: another program changed the inventory meanwhile", self.path.display()),
+            )
+            .hint("nothing was written; run the same command again"));
+        }
         staged.put(|| checkpoint::pass("inventory-save")).map_err(|error| self.unwritable(target, &error))
     }
 

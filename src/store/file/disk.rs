@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::checkpoint;
-use crate::durable::{self, Lock, LockError};
+use crate::durable::{self, Lock, LockError, Staged};
 use crate::store::{Notice, StoreError, StoreProblem};
 
 /// How long a writer waits for another one before the person is told, and
@@ -48,14 +48,23 @@ pub fn lock(path: &Path, notice: Option<&Notice>) -> Result<Lock, StoreError> {
     })
 }
 
-/// Replaces the file at `path` whole or not at all; `point` names the moment
-/// just before and just after. The caller holds the lock.
+/// Replaces the file at `path` whole or not at all if it still holds `old`
+/// (`None`: if there is none); `point` names the moment just before and just
+/// after. The caller holds the lock, which others (git, a sync program) do not
+/// know.
 ///
 /// # Errors
 /// When it is not certain that the new content is there.
-pub fn replace(path: &Path, bytes: &[u8], point: &str) -> Result<(), StoreError> {
+pub fn replace(path: &Path, old: Option<&[u8]>, new: &[u8], point: &str) -> Result<(), StoreError> {
     durable::sweep(path);
-    durable::replace(path, bytes, || checkpoint::pass(point)).map_err(|error| failed("write", path, &error))
+    let unwritten = |error| failed("write", path, &error);
+    let staged = Staged::write(path, |out| out.write_all(new)).map_err(unwritten)?;
+    if read(path)?.as_deref() != old {
+        let message = format!("another program changed `{}` meanwhile", path.display());
+        return Err(StoreError::new(StoreProblem::Other, message)
+            .remedy("nothing was written to it; run the same command again"));
+    }
+    staged.put(|| checkpoint::pass(point)).map_err(unwritten)
 }
 
 /// Creates `path` with mode 0600, never replacing anything.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::content::Content;
 use super::identity::{self, Keys};
-use super::recipients::{self, Recipient, RecipientError, Text};
+use super::recipients::{Recipient, RecipientError, Text};
 use super::{FileStore, disk};
 use crate::checkpoint;
 use crate::key::Secret;
@@ -57,7 +57,7 @@ pub fn init(
     *super::held(&store.keys) = Some(keys);
     let own = Recipient { name: name.to_owned(), key: key.clone() };
     let recipients = start_list(&store, &own)?;
-    store.write("store-init", &Content::default(), &recipients)?;
+    store.write("store-init", None, &Content::default(), &recipients)?;
     let identity = surroundings.identity.is_none().then(|| identity::path(surroundings));
     let created = Created { store: store.path.clone(), identity, new_identity, recipient: key };
     store.read().map(|_| created)
@@ -103,7 +103,7 @@ fn start_list(store: &FileStore, own: &Recipient) -> Result<Vec<Recipient>, Stor
         )
         .remedy("restore the store file from a copy, or move that list away"));
     }
-    disk::replace(&path, Text::with(own).as_bytes(), "store-recipients")?;
+    disk::replace(&path, None, Text::with(own).as_bytes(), "store-recipients")?;
     Ok(vec![own.clone()])
 }
 
@@ -163,11 +163,12 @@ fn change_list<T>(
 ) -> Result<(T, usize), RecipientError> {
     let store = FileStore::new(surroundings);
     let _lock = disk::lock(&store.path, surroundings.notice.as_ref())?;
-    let content = store.read()?;
+    let sealed = store.bytes()?;
+    let content = store.open(&sealed)?;
     let path = store.recipients_path();
-    let text = store.recipients_text()?;
-    let (text, outcome) = edit(&text, &text.list(&path)?, &store.keys()?)?;
-    store.write("store-encrypt", &content, &text.list(&path)?)?;
-    disk::replace(&recipients::path(&store.path), text.as_bytes(), "store-recipients")?;
+    let old = store.recipients_text()?;
+    let (new, outcome) = edit(&old, &old.list(&path)?, &store.keys()?)?;
+    store.write("store-encrypt", Some(&sealed), &content, &new.list(&path)?)?;
+    disk::replace(&path, Some(old.as_bytes()), new.as_bytes(), "store-recipients")?;
     Ok((outcome, content.entries.len()))
 }

@@ -186,6 +186,21 @@ fn a_passphrase_protects_the_identity() {
 }
 
 #[test]
+fn a_store_that_another_program_changed_meanwhile_is_not_overwritten() {
+    let home = Home::initialised();
+    let store = home.store();
+    let theirs = std::fs::read(path(&Home::initialised().surroundings)).unwrap();
+    let error = store
+        .change("store-put", |_| {
+            std::fs::write(&store.path, &theirs).unwrap();
+            Ok((Change::Write, ()))
+        })
+        .unwrap_err();
+    assert!(error.message.contains("another program changed"), "{}", error.message);
+    assert_eq!(std::fs::read(&store.path).unwrap(), theirs);
+}
+
+#[test]
 fn init_never_replaces_and_can_be_run_again() {
     let home = Home::initialised();
     let file = path(&home.surroundings);

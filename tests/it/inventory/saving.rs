@@ -82,6 +82,24 @@ fn who_waits_too_long_is_told_who_holds_the_lock() {
         .unwrap();
 }
 
+#[test]
+fn what_an_editor_saved_meanwhile_is_not_overwritten() {
+    let desk = Desk::with(SAMPLE);
+    let edited = format!("{SAMPLE}# a note of Ana's\n");
+    let error = desk
+        .file
+        .update(|inventory| {
+            fs::write(desk.path(), &edited)?;
+            inventory.store = Some("file".to_owned());
+            Ok(())
+        })
+        .unwrap_err();
+    let situation = error.downcast_ref::<Situation>().unwrap();
+    assert_eq!((situation.code, situation.exit), ("inventory-changed", Exit::Failed));
+    assert_eq!(desk.text(), edited);
+    assert_eq!(desk.names(), ["keyctl.toml"]);
+}
+
 /// Runs the test named `name` again as a process of its own that is killed at
 /// the `n`-th durable change; the file is given by the environment.
 fn killed_at(n: usize, desk: &Desk) {
