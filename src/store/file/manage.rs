@@ -42,15 +42,13 @@ pub fn init(
     passphrase: Option<&Secret>,
 ) -> Result<Created, StoreError> {
     let store = FileStore::new(surroundings);
+    refuse_to_replace(&store)?;
+    // Before the lock: a person who is asked must not keep others waiting.
+    let found = find_identity(surroundings, passphrase)?;
     let _lock = disk::lock(&store.path, surroundings.notice.as_ref())?;
-    if store.path.exists() {
-        return Err(StoreError::new(
-            StoreProblem::Other,
-            format!("there is a store file at `{}` already; it is left as it is", store.path.display()),
-        )
-        .remedy("use it with `keyctl store set file`, or name another place with `--path`"));
-    }
-    let (keys, new_identity) = find_or_make(surroundings, passphrase)?;
+    refuse_to_replace(&store)?;
+    let new_identity = found.is_none();
+    let keys = found.map_or_else(|| make_identity(surroundings, passphrase), Ok)?;
     let Some(key) = keys.recipients().into_iter().next() else {
         return Err(StoreError::new(StoreProblem::Unreadable, format!("{} holds no identity", keys.origin)));
     };
@@ -63,30 +61,43 @@ pub fn init(
     store.read().map(|_| created)
 }
 
-fn find_or_make(
+fn refuse_to_replace(store: &FileStore) -> Result<(), StoreError> {
+    if !store.path.exists() {
+        return Ok(());
+    }
+    let message = format!("there is a store file at `{}` already; it is left as it is", store.path.display());
+    Err(StoreError::new(StoreProblem::Other, message)
+        .remedy("use it with `keyctl store set file`, or name another place with `--path`"))
+}
+
+/// Returns the identity that there is already.
+fn find_identity(
     surroundings: &Surroundings,
     passphrase: Option<&Secret>,
-) -> Result<(Keys, bool), StoreError> {
-    let path = identity::path(surroundings);
-    if surroundings.identity.is_some() || path.exists() {
-        if passphrase.is_some() && !identity::is_protected(surroundings) {
-            return Err(StoreError::new(
-                StoreProblem::Other,
-                "there is an identity already, and no passphrase protects it; it is left as it is",
-            )
-            .remedy("name another place with `--identity`, or leave out `--passphrase`"));
-        }
-        let mut surroundings = surroundings.clone();
-        if let Some(given) = passphrase.cloned() {
-            surroundings.passphrase_file = None;
-            surroundings.ask = Some(std::sync::Arc::new(move |_: &str| Some(given.clone())));
-        }
-        return identity::load(&surroundings).map(|keys| (keys, false));
+) -> Result<Option<Keys>, StoreError> {
+    if surroundings.identity.is_none() && !identity::path(surroundings).exists() {
+        return Ok(None);
     }
+    if passphrase.is_some() && !identity::is_protected(surroundings) {
+        return Err(StoreError::new(
+            StoreProblem::Other,
+            "there is an identity already, and no passphrase protects it; it is left as it is",
+        )
+        .remedy("name another place with `--identity`, or leave out `--passphrase`"));
+    }
+    let mut surroundings = surroundings.clone();
+    if let Some(given) = passphrase.cloned() {
+        surroundings.passphrase_file = None;
+        surroundings.ask = Some(std::sync::Arc::new(move |_: &str| Some(given.clone())));
+    }
+    identity::load(&surroundings).map(Some)
+}
+
+fn make_identity(surroundings: &Surroundings, passphrase: Option<&Secret>) -> Result<Keys, StoreError> {
     checkpoint::pass("store-identity");
-    let keys = identity::create(&path, passphrase)?;
+    let keys = identity::create(&identity::path(surroundings), passphrase)?;
     checkpoint::pass("store-identity");
-    Ok((keys, true))
+    Ok(keys)
 }
 
 /// Writes the list of recipients, or finds the one an interrupted run left.
@@ -162,7 +173,7 @@ fn change_list<T>(
     edit: impl FnOnce(&Text, &[Recipient], &Keys) -> Result<(Text, T), RecipientError>,
 ) -> Result<(T, usize), RecipientError> {
     let store = FileStore::new(surroundings);
-    let _lock = disk::lock(&store.path, surroundings.notice.as_ref())?;
+    let _lock = store.lock()?;
     let sealed = store.bytes()?;
     let content = store.open(&sealed)?;
     let path = store.recipients_path();

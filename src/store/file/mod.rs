@@ -23,7 +23,7 @@ pub use recipients::{Recipient, RecipientError, check as check_recipient};
 pub use sealed::{is_sealed, seal_to, seal_with, unseal};
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
-use crate::durable;
+use crate::durable::{self, Lock};
 use crate::key::Secret;
 
 pub const ROW: Row =
@@ -114,13 +114,22 @@ impl FileStore {
         Ok(look(opened.get_or_insert_default()))
     }
 
+    /// Takes the lock of the file. The identity is loaded before that: a person
+    /// who is asked for its passphrase must not keep others waiting.
+    fn lock(&self) -> Result<Lock, StoreError> {
+        if self.path.exists() {
+            self.keys()?;
+        }
+        disk::lock(&self.path, self.surroundings.notice.as_ref())
+    }
+
     /// Changes the content under the lock and reads it back.
     fn change<T>(
         &self,
         point: &str,
         edit: impl FnOnce(&mut Content) -> Result<(Change, T), StoreError>,
     ) -> Result<T, StoreError> {
-        let _lock = disk::lock(&self.path, self.surroundings.notice.as_ref())?;
+        let _lock = self.lock()?;
         let old = self.bytes()?;
         let mut content = self.open(&old)?;
         let (change, outcome) = edit(&mut content)?;
@@ -229,7 +238,7 @@ impl Store for FileStore {
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {
-        let _lock = disk::lock(&self.path, self.surroundings.notice.as_ref())?;
+        let _lock = self.lock()?;
         self.read()?;
         self.recipients()?;
         disk::probe(&self.path)
