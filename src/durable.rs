@@ -142,6 +142,15 @@ pub fn publish(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
     Staged::beside(target, write, 0o644)?.put(|| {})
 }
 
+/// Writes a file for others to read under exactly this name: a link of that
+/// name is replaced, never followed. Mode 0644 less the umask.
+///
+/// # Errors
+/// As the file system says, also when the folder does not exist.
+pub fn publish_as_named(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    Staged::beside(path.to_owned(), |out| out.write_all(bytes), 0o644)?.put(|| {})
+}
+
 fn in_pieces(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(64 * 1024, file);
     write(&mut out)?;

@@ -276,3 +276,15 @@ fn the_lock_is_one_on_the_folder_that_others_can_take_too() {
     drop(lock);
     folder.try_lock().unwrap();
 }
+
+#[test]
+fn manual_pages_are_not_written_through_links() {
+    let world = World::bare();
+    let victim = world.path("home/authorized_keys");
+    fs::write(&victim, PRECIOUS).unwrap();
+    fs::create_dir(world.path("man")).unwrap();
+    symlink(&victim, world.path("man/keyctl.1")).unwrap();
+    let _ = world.run(&["man", "--output-dir", "man"]).exits(0);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), PRECIOUS);
+    assert!(fs::read_to_string(world.path("man/keyctl.1")).unwrap().contains("keyctl"));
+}
