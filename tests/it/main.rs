@@ -41,6 +41,7 @@ mod schemas;
 mod scope;
 mod secrecy;
 mod send_test;
+mod smtp_injection;
 mod smtp_real;
 mod smtp_speaker;
 mod store_command;
