@@ -42,6 +42,7 @@ pub enum LockError {
     /// The folder is on a file system without locks.
     #[error("cannot lock `{path}`: {source}")]
     NoLocks { path: PathBuf, source: io::Error },
+    /// The folder cannot be made or opened.
     #[error("cannot open `{path}` to lock it: {source}")]
     Io { path: PathBuf, source: io::Error },
 }
