@@ -3,6 +3,8 @@
 
 mod message;
 mod session;
+mod tls;
+mod wire;
 
 use std::time::Instant;
 
@@ -49,6 +51,15 @@ impl SmtpFailure {
     /// Returns the reason of a failure that no server reply explains.
     pub fn transport_reason(&self) -> Reason {
         if self.tls { Reason::Tls } else { Reason::Unreachable }
+    }
+
+    /// Returns what to do about a connection that cannot be trusted, where
+    /// that is not a matter of certificates.
+    pub fn hint(&self) -> Option<&'static str> {
+        (self.tls && self.phase == Phase::StartTls).then_some(
+            "something between this machine and the relay (a proxy, a firewall, an attacker) may be changing \
+             the connection; try another network",
+        )
     }
 }
 

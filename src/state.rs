@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::durable::{self, Lock, LockError};
+use crate::durable::{self, Lock};
 use crate::key::{Expiry, Record};
 
 /// The last verdict of a key, for `list`, `changed` and `--max-age`.
@@ -155,7 +155,7 @@ impl StateFolder {
             return Ok(());
         }
         let path = self.file(name);
-        let _lock = lock(&path)?;
+        let _lock = Lock::acquire(&path, LOCK_LIMIT)?;
         let held: Entries<T> = self.entries(name);
         let mut ids: BTreeSet<&str> = news.keys().copied().collect();
         ids.extend(held.texts.keys().map(|id| &**id));
@@ -180,7 +180,7 @@ impl StateFolder {
         T: DeserializeOwned + Default + Serialize,
     {
         let path = self.file(name);
-        let _lock = lock(&path)?;
+        let _lock = Lock::acquire(&path, LOCK_LIMIT)?;
         let mut content: T = self.read(name);
         let result = change(&mut content);
         save(&path, |out| Ok(serde_json::to_writer(out, &content)?))?;
@@ -213,9 +213,8 @@ impl StateFolder {
     }
 }
 
-fn lock(path: &Path) -> Result<Lock, LockError> {
-    Lock::acquire(&path.with_extension("lock"), Duration::from_secs(10))
-}
+/// How long a change waits for that of another process.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 fn save(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     durable::replace_by(path, write, || crate::checkpoint::pass("state"))

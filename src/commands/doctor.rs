@@ -205,7 +205,6 @@ fn state(context: &Context) -> Check {
     match context.state.update("doctor", |_: &mut Value| ()) {
         Ok(()) => {
             let _ = std::fs::remove_file(context.state.path().join("doctor.json"));
-            let _ = std::fs::remove_file(context.state.path().join("doctor.lock"));
             Check::pass("state", format!("`{folder}`"))
         }
         Err(error) => {

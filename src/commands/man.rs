@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::context::Context;
+use crate::durable;
 use crate::exit::{Exit, Situation};
 
 /// Arguments of `man`.
@@ -33,7 +34,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut written = 0;
     for (name, command) in pages(&command, "keyctl") {
         let path = folder.join(format!("{name}.1"));
-        std::fs::write(&path, render(&command)?)
+        durable::publish_as_named(&path, &render(&command)?)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         written += 1;
     }

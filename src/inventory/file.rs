@@ -1,24 +1,22 @@
 //! The inventory file: read without a lock (a save replaces it in one step),
-//! changed under a lock, written by temp file, fsync, rename, fsync of the
-//! folder. It owns the bytes on disk; what they mean is `wire`'s.
+//! changed under a lock, saved only if it still says what was changed. It owns
+//! the bytes on disk; what they mean is `wire`'s.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::lock::Lock;
 use super::{Inventory, wire};
 use crate::checkpoint;
+use crate::durable::{self, Lock, LockError, Staged};
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, Record};
 
 /// More than this is no inventory: 200,000 keys have about 60 MB.
 const MAX_BYTES: u64 = 128 * 1024 * 1024;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
-/// What stands between the name and `.tmp` of a temporary file.
-const RANDOM_CHARACTERS: usize = 12;
 
 /// An inventory file by its path. It need not exist yet.
 #[derive(Debug, Clone)]
@@ -71,13 +69,14 @@ impl InventoryFile {
     ///
     /// # Errors
     /// What `change` returns; a [`Situation`] for a bad file, a lock that
-    /// others hold, a disk that cannot be written.
+    /// others hold, a disk that cannot be written, a file that a program
+    /// without the lock (an editor, git) changed meanwhile.
     pub fn update<T>(&self, change: impl FnOnce(&mut Inventory) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let target = resolved(&self.path);
-        let folder = folder_of(&target);
-        create_folder(folder).map_err(|error| self.unwritable(folder, &error))?;
-        let _lock = Lock::take(&target, self.lock_limit)?;
-        sweep(&target);
+        let target = durable::target(&self.path);
+        let folder = durable::folder_of(&target);
+        durable::create_private_folder(folder).map_err(|error| self.unwritable(folder, &error))?;
+        let _lock = self.lock(&target)?;
+        durable::sweep(&target);
         let old = self.read(&target)?;
         let parsed = self.parse(body(&old))?;
         let mut after = parsed.inventory.clone();
@@ -89,8 +88,44 @@ impl InventoryFile {
         let new = wire::patch(&parsed, &after);
         self.check(&new, &after)?;
         let mark = if old.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { "" };
-        replace(&target, &[mark, &new]).map_err(|error| self.unwritable(&target, &error))?;
+        self.save(&target, &old, &[mark, &new])?;
         Ok(result)
+    }
+
+    /// Waits for the lock of `target`, the file that a link leads to.
+    fn lock(&self, target: &Path) -> Result<Lock, Situation> {
+        let limit = self.lock_limit;
+        Lock::acquire(target, limit).map_err(|error| match error {
+            LockError::Held { path, holder } => {
+                let waited = limit.as_millis();
+                let waited =
+                    if waited >= 1000 { format!("{} s", limit.as_secs()) } else { format!("{waited} ms") };
+                Situation::failed(
+                    "inventory-locked",
+                    format!("{holder} is changing the inventory; waited {waited} for `{}`", path.display()),
+                )
+                .hint("try again when it is done; the lock is freed by itself when that process ends")
+            }
+            LockError::NoLocks { .. } => Situation::failed("inventory-locked", error.to_string())
+                .hint("keep the inventory on a file system that has locks"),
+            LockError::Io { .. } => Situation::new(Exit::Usage, "inventory-locked", error.to_string())
+                .hint("the inventory's folder must be readable and writable to change the inventory"),
+        })
+    }
+
+    /// Replaces `target` by `parts` if it still says `old`.
+    fn save(&self, target: &Path, old: &str, parts: &[&str]) -> Result<(), Situation> {
+        let write =
+            |out: &mut dyn io::Write| parts.iter().try_for_each(|part| out.write_all(part.as_bytes()));
+        let staged = Staged::write(target, write).map_err(|error| self.unwritable(target, &error))?;
+        if self.read(target)? != old {
+            return Err(Situation::failed(
+                "inventory-changed",
+                format!("{}: another program changed the inventory meanwhile", self.path.display()),
+            )
+            .hint("nothing was written; run the same command again"));
+        }
+        staged.put(|| checkpoint::pass("inventory-save")).map_err(|error| self.unwritable(target, &error))
     }
 
     /// Returns whether other users of this machine may read the file. It holds
@@ -169,8 +204,16 @@ impl InventoryFile {
     }
 
     fn unwritable(&self, path: &Path, error: &io::Error) -> Situation {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         let message = format!("{}: cannot write `{}`: {error}", self.path.display(), path.display());
-        Situation::failed("inventory-not-written", message).hint("nothing was changed")
+        match error.kind() {
+            PermissionDenied | ReadOnlyFilesystem => {
+                Situation::new(Exit::Usage, "inventory-not-written", message).hint(
+                    "nothing was changed; the inventory's folder must be writable to change the inventory",
+                )
+            }
+            _ => Situation::failed("inventory-not-written", message).hint("nothing was changed"),
+        }
     }
 }
 
@@ -186,95 +229,6 @@ fn raise_highest(inventory: &mut Inventory) {
 
 fn body(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
-}
-
-/// Returns the file that a symbolic link leads to, which a save must not
-/// replace by a file: people keep their configuration in a linked folder.
-fn resolved(path: &Path) -> PathBuf {
-    let mut at = path.to_owned();
-    for _ in 0..40 {
-        if let Ok(target) = fs::canonicalize(&at) {
-            return target;
-        }
-        match fs::read_link(&at) {
-            Ok(next) => at = folder_of(&at).join(next),
-            Err(_) => break,
-        }
-    }
-    match (fs::canonicalize(folder_of(&at)), at.file_name()) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => at,
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn temporary_prefix(target: &Path) -> String {
-    format!(".keyctl-{}-", target.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// Removes what killed processes left; nobody writes while the lock is held.
-fn sweep(target: &Path) {
-    let prefix = temporary_prefix(target);
-    let Ok(entries) = fs::read_dir(folder_of(target)) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let random = name.strip_prefix(&*prefix).and_then(|rest| rest.strip_suffix(".tmp"));
-        let ours = random
-            .is_some_and(|it| it.len() == RANDOM_CHARACTERS && it.bytes().all(|b| b.is_ascii_alphanumeric()));
-        if ours {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Replaces the file by `parts` in one step that a crash cannot halve.
-fn replace(target: &Path, parts: &[&str]) -> io::Result<()> {
-    if fs::metadata(target).is_ok_and(|it| !it.is_file()) {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let folder = folder_of(target);
-    let mut temporary = tempfile::Builder::new()
-        .prefix(&temporary_prefix(target))
-        .suffix(".tmp")
-        .rand_bytes(RANDOM_CHARACTERS)
-        .tempfile_in(folder)?;
-    for part in parts {
-        temporary.write_all(part.as_bytes())?;
-    }
-    temporary.as_file().sync_all()?;
-    checkpoint::pass("inventory-save");
-    temporary.persist(target).map_err(|error| error.error)?;
-    checkpoint::pass("inventory-save");
-    sync_folder(folder)
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// A folder cannot be opened for this elsewhere; the rename is journalled.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 pub mod file;
 mod keys;
-mod lock;
 pub mod select;
 pub mod wire;
 

@@ -73,7 +73,8 @@ impl Finding {
 
     /// Returns what a conversation with a relay means that no reply explains.
     pub fn unspoken(failure: &SmtpFailure) -> Self {
-        Self::new(failure.transport_reason(), printable(&failure.message, SHOWN))
+        let finding = Self::new(failure.transport_reason(), printable(&failure.message, SHOWN));
+        Self { hint: failure.hint().map(str::to_owned), ..finding }
     }
 }
 

@@ -39,6 +39,20 @@ impl Letter {
         let mime = builder.body(message.text.clone()).map_err(|error| failure(error.to_string()))?;
         Ok(Self { envelope: mime.envelope().clone(), bytes: mime.formatted(), id })
     }
+
+    /// Returns the text as it follows DATA: a dot that begins a line is doubled
+    /// (RFC 5321, 4.5.2), and a line with a dot alone ends it.
+    pub fn dotted(&self) -> Vec<u8> {
+        let mut dotted = Vec::with_capacity(self.bytes.len() + 16);
+        for line in self.bytes.split_inclusive(|byte| *byte == b'\n') {
+            if line.first() == Some(&b'.') {
+                dotted.push(b'.');
+            }
+            dotted.extend_from_slice(line);
+        }
+        dotted.extend_from_slice(b"\r\n.\r\n");
+        dotted
+    }
 }
 
 fn message_id(domain: &str) -> String {
@@ -62,13 +76,15 @@ mod tests {
             headers: vec![("X-Mailgun-Drop-Message", "yes".into())],
         };
         let letter = Letter::write(&message).unwrap();
-        let text = String::from_utf8(letter.bytes).unwrap();
+        let text = String::from_utf8(letter.bytes.clone()).unwrap();
         for part in ["Message-ID: <", "Date: ", "Content-Type: text/plain", "X-Mailgun-Drop-Message: yes\r\n"]
         {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(text.is_ascii());
         assert!(letter.id.ends_with("@mg.acme.example>"));
+        let dots = Letter { bytes: b".one\r\ntwo.\r\n..\r\n".to_vec(), ..letter };
+        assert_eq!(dots.dotted(), b"..one\r\ntwo.\r\n...\r\n\r\n.\r\n");
         assert!(Letter::write(&Message { to: "nobody".into(), ..message }).is_err());
     }
 }

@@ -1,26 +1,31 @@
-//! One conversation with a relay, over lettre's connection: connect, EHLO,
-//! STARTTLS, EHLO, AUTH, then QUIT or one message.
+//! One conversation with a relay: connect, EHLO, STARTTLS, EHLO, AUTH, then
+//! QUIT or one message.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters, TlsVersion};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::Response;
+use lettre::transport::smtp::commands::{Auth, Data, Ehlo, Mail, Rcpt, Starttls};
+use lettre::transport::smtp::extension::{ClientId, Extension, ServerInfo};
+use lettre::transport::smtp::response::{Response, Severity};
+use rustls::ClientConfig;
 
 use super::message::Letter;
-use super::{Accepted, Message, Phase, Relay, Smtp, SmtpFailure};
+use super::wire::{Wire, WireError};
+use super::{Accepted, Message, Phase, Relay, Smtp, SmtpFailure, tls};
 use crate::checkpoint;
 use crate::key::Secret;
 use crate::key::text::printable;
 
 /// A relay that does not answer on one port by then is tried on the next.
 const CONNECT_LIMIT: Duration = Duration::from_secs(8);
+
+/// The ways to log in, the better one first.
+const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
+/// More questions than a login has mean that the server asks for ever.
+const MOST_CHALLENGES: usize = 10;
 
 /// What the context decides for all conversations of a run.
 #[derive(Debug, Clone, Default)]
@@ -38,18 +43,18 @@ pub struct Speaker {
 
 struct Inner {
     settings: Settings,
-    /// Reading the system's roots takes milliseconds: once per host.
-    tls: Mutex<BTreeMap<String, TlsParameters>>,
+    /// Made when the first conversation needs it.
+    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
 impl Speaker {
     pub fn new(settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { settings, tls: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { settings, tls: OnceLock::new() }) }
     }
 
     fn converse(&self, script: Script, deadline: Instant) -> Result<Accepted, SmtpFailure> {
-        // lettre's time limits are per read: a server that trickles would keep
-        // a conversation alive for ever. So it runs beside, and is left behind.
+        // Looking up a name has no time limit, and a server that trickles would
+        // outlive one per read. So it runs beside, and is left behind.
         let (sender, receiver) = mpsc::channel();
         let inner = Arc::clone(&self.inner);
         let reached = Arc::new(Mutex::new(Phase::Connect));
@@ -122,27 +127,52 @@ impl Script {
         printable(&self.secret.scrub(&text.replace(&plain, "***")), 300)
     }
 
-    fn failure(
-        &self,
-        phase: Phase,
-        error: &lettre::transport::smtp::Error,
-        host: &str,
-        port: u16,
-    ) -> SmtpFailure {
-        let code = error.status().map(u16::from);
-        let source = error.source().map(ToString::to_string).unwrap_or_else(|| error.to_string());
-        let text = self.shown(&source);
-        let tls = phase >= Phase::StartTls && is_tls(error);
-        let at = format!("{host}:{port}");
-        let message = match code {
-            Some(code) => format!("{code} {text}").trim_end().to_owned(),
-            None if tls => format!("no trusted TLS connection to {at}: {text}"),
-            None if timed_out(error) => format!("{at} did not answer in time"),
-            None if phase == Phase::Connect => format!("cannot connect to {at}: {text}"),
-            None => format!("{at}: {text}"),
+    fn failure(&self, phase: Phase, error: &WireError, at: &str) -> SmtpFailure {
+        let (code, text) = match error {
+            WireError::Connect(error) | WireError::Broken(error) => (None, error.to_string()),
+            WireError::Unreadable(why) => (None, why.clone()),
+            WireError::Refused(reply) => (Some(u16::from(reply.code())), joined(reply)),
+            WireError::Injected => (None, String::new()),
+        };
+        let text = self.shown(&text);
+        let tls = phase >= Phase::StartTls && error.is_tls();
+        let message = match (code, error) {
+            (Some(code), _) => format!("{code} {text}").trim_end().to_owned(),
+            (None, WireError::Injected) => format!(
+                "{at} sent more than one reply at a time before TLS began; that may come from somebody in \
+                 between, so the login was not sent"
+            ),
+            _ if tls => format!("no trusted TLS connection to {at}: {text}"),
+            _ if error.is_timeout() => format!("{at} did not answer in time"),
+            (None, WireError::Connect(_)) => format!("cannot connect to {at}: {text}"),
+            _ => format!("{at}: {text}"),
         };
         SmtpFailure { phase, code, message, tls }
     }
+}
+
+/// Returns the text of a reply as one line. Each of its lines may begin with
+/// the same enhanced status code (RFC 2034), which is kept once.
+fn joined(reply: &Response) -> String {
+    let mut lines = reply.message();
+    let mut text = lines.next().unwrap_or_default().to_owned();
+    let status = text.split_whitespace().next().unwrap_or_default();
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let status = if status.split('.').count() == 3 && status.split('.').all(digits) { status } else { "" };
+    let status = status.to_owned();
+    for line in lines {
+        text.push(' ');
+        text.push_str(line.strip_prefix(&status).map_or(line, str::trim_start));
+    }
+    text
+}
+
+/// How a try on one port failed, and whether the next port may be tried.
+enum Stop {
+    Port(SmtpFailure),
+    /// AUTH was sent, and what it says is said once; or somebody in between
+    /// speaks for the relay.
+    Relay(SmtpFailure),
 }
 
 impl Inner {
@@ -157,18 +187,17 @@ impl Inner {
             Some((host, port)) => (host.as_str(), vec![*port]),
             None => (script.relay.host, script.relay.ports.to_vec()),
         };
-        let tls = self.tls(host)?;
+        let tls = self.tls()?;
         let mut first: Option<SmtpFailure> = None;
         for port in ports {
-            let talk = Talk { script, host, port, tls: &tls, deadline, reached };
+            let talk = Talk { script, host, port, tls, deadline, reached };
             match talk.hold() {
                 Ok(mut accepted) => {
                     accepted.latency = begun.elapsed();
                     return Ok(accepted);
                 }
-                // AUTH was sent: what it says counts, and it is said once.
-                Err(failure) if failure.phase >= Phase::Auth => return Err(failure),
-                Err(failure) => {
+                Err(Stop::Relay(failure)) => return Err(failure),
+                Err(Stop::Port(failure)) => {
                     first.get_or_insert(failure);
                 }
             }
@@ -184,23 +213,14 @@ impl Inner {
         }))
     }
 
-    fn tls(&self, host: &str) -> Result<TlsParameters, SmtpFailure> {
-        let mut held = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = held.get(host) {
-            return Ok(found.clone());
-        }
-        let failure = |message: String| SmtpFailure { phase: Phase::Connect, code: None, message, tls: true };
-        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let mut builder = TlsParameters::builder(bare).set_min_tls_version(TlsVersion::Tlsv12);
-        for bundle in &self.settings.extra_roots {
-            let root = Certificate::from_pem(bundle)
-                .map_err(|_| failure("the file of KEYCTL_CA_FILE holds no PEM certificate".to_owned()))?;
-            builder = builder.add_root_certificate(root);
-        }
-        let built =
-            builder.build_rustls().map_err(|error| failure(format!("cannot prepare TLS: {error}")))?;
-        held.insert(host.to_owned(), built.clone());
-        Ok(built)
+    fn tls(&self) -> Result<&Arc<ClientConfig>, SmtpFailure> {
+        let made = self.tls.get_or_init(|| tls::client(&self.settings.extra_roots));
+        made.as_ref().map_err(|message| SmtpFailure {
+            phase: Phase::Connect,
+            code: None,
+            message: message.clone(),
+            tls: true,
+        })
     }
 }
 
@@ -209,7 +229,7 @@ struct Talk<'a> {
     script: &'a Script,
     host: &'a str,
     port: u16,
-    tls: &'a TlsParameters,
+    tls: &'a Arc<ClientConfig>,
     deadline: Instant,
     reached: &'a Mutex<Phase>,
 }
@@ -219,77 +239,96 @@ impl Talk<'_> {
         *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    fn remaining(&self) -> Duration {
-        // Zero would mean "no limit" to a socket.
-        self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    fn fail(&self, phase: Phase) -> impl Fn(WireError) -> Stop {
+        move |error| {
+            let injected = matches!(error, WireError::Injected);
+            let phase = if injected { Phase::StartTls } else { phase };
+            let failure = self.script.failure(phase, &error, &format!("{}:{}", self.host, self.port));
+            if injected || phase >= Phase::Auth { Stop::Relay(failure) } else { Stop::Port(failure) }
+        }
     }
 
-    fn fail(&self, phase: Phase) -> impl Fn(lettre::transport::smtp::Error) -> SmtpFailure {
-        move |error| self.script.failure(phase, &error, self.host, self.port)
-    }
-
-    fn hold(&self) -> Result<Accepted, SmtpFailure> {
-        let mut connection = self.connect()?;
-        let step = |connection: &mut SmtpConnection, phase| {
-            self.enter(phase);
-            let _ = connection.set_timeout(Some(self.remaining()));
-        };
-        step(&mut connection, Phase::Auth);
-        let credentials = Credentials::new(self.script.login.clone(), self.script.secret.expose().to_owned());
-        let reply = connection
-            .auth(&[Mechanism::Plain, Mechanism::Login], &credentials)
-            .map_err(self.fail(if can_auth(&connection) { Phase::Auth } else { Phase::Tls }))?;
+    fn hold(&self) -> Result<Accepted, Stop> {
+        let (mut wire, server) = self.connect()?;
+        self.enter(Phase::Auth);
+        let reply = self.log_in(&mut wire, &server)?;
         let Some(letter) = &self.script.letter else {
-            let _ = connection.quit();
+            wire.quit();
             return Ok(self.accepted(&reply, None));
         };
-        step(&mut connection, Phase::Mail);
-        let mail = Mail::new(letter.envelope.from().cloned(), Vec::new());
-        connection.command(mail).map_err(self.fail(Phase::Mail))?;
+        self.enter(Phase::Mail);
+        let fail = self.fail(Phase::Mail);
+        wire.command(Mail::new(letter.envelope.from().cloned(), Vec::new())).map_err(&fail)?;
         for to in letter.envelope.to() {
-            connection.command(Rcpt::new(to.clone(), Vec::new())).map_err(self.fail(Phase::Mail))?;
+            wire.command(Rcpt::new(to.clone(), Vec::new())).map_err(&fail)?;
         }
-        connection.command(Data).map_err(self.fail(Phase::Mail))?;
-        step(&mut connection, Phase::Data);
-        let reply = connection.message(&letter.bytes).map_err(self.fail(Phase::Data))?;
-        let _ = connection.quit();
+        wire.command(Data).map_err(&fail)?;
+        self.enter(Phase::Data);
+        let reply =
+            wire.send(&letter.dotted()).and_then(|()| wire.reply()).map_err(self.fail(Phase::Data))?;
+        wire.quit();
         Ok(self.accepted(&reply, Some(letter.id.clone())))
     }
 
-    /// Connects and goes as far as the second EHLO, under TLS.
-    fn connect(&self) -> Result<SmtpConnection, SmtpFailure> {
-        self.enter(Phase::Connect);
-        let implicit = (self.port == 465).then_some(self.tls);
-        let hello = ClientId::default();
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        let limit = self.remaining().min(CONNECT_LIMIT);
-        let mut connection = SmtpConnection::connect((bare, self.port), Some(limit), &hello, implicit, None)
-            .map_err(|error| {
-                let phase = match error.to_string() {
-                    text if text.starts_with("Connection error") => Phase::Connect,
-                    _ if implicit.is_some() && is_tls(&error) => Phase::Tls,
-                    _ => Phase::Greeting,
-                };
-                self.script.failure(phase, &error, self.host, self.port)
-            })?;
-        if implicit.is_none() {
-            self.enter(Phase::StartTls);
-            let _ = connection.set_timeout(Some(self.remaining()));
-            if !connection.can_starttls() {
-                connection.abort();
-                return Err(SmtpFailure {
-                    phase: Phase::StartTls,
-                    code: None,
-                    message: format!(
-                        "{}:{} offers no STARTTLS; nothing was sent in clear",
-                        self.host, self.port
-                    ),
-                    tls: true,
-                });
+    fn log_in(&self, wire: &mut Wire, server: &ServerInfo) -> Result<Response, Stop> {
+        let Some(mechanism) = server.get_auth_mechanism(MECHANISMS) else {
+            let why = "the relay offers no way to log in that is known here".to_owned();
+            return Err(self.fail(Phase::Tls)(WireError::Unreadable(why)));
+        };
+        let credentials = Credentials::new(self.script.login.clone(), self.script.secret.expose().to_owned());
+        let mut talk = || -> Result<Response, WireError> {
+            let mut reply = wire.command(Auth::new(mechanism, credentials.clone(), None)?)?;
+            for _ in 0..MOST_CHALLENGES {
+                if !reply.has_code(334) {
+                    let accepted = reply.code().severity == Severity::PositiveCompletion;
+                    return if accepted { Ok(reply) } else { Err(WireError::Refused(reply)) };
+                }
+                reply = wire.command(Auth::new_from_response(mechanism, credentials.clone(), &reply)?)?;
             }
-            connection.starttls(self.tls, &hello).map_err(self.fail(Phase::Tls))?;
+            Err(WireError::Unreadable("the relay asks for the login again and again".to_owned()))
+        };
+        talk().map_err(self.fail(Phase::Auth))
+    }
+
+    /// Connects and goes as far as the EHLO under TLS.
+    fn connect(&self) -> Result<(Wire, ServerInfo), Stop> {
+        self.enter(Phase::Connect);
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let limit = left.clamp(Duration::from_millis(1), CONNECT_LIMIT);
+        let mut wire = Wire::connect((host, self.port), limit).map_err(self.fail(Phase::Connect))?;
+        let implicit = self.port == 465;
+        if implicit {
+            wire = wire.secure(self.tls, host).map_err(|error| {
+                let phase = if error.is_tls() { Phase::Tls } else { Phase::Greeting };
+                self.fail(phase)(error)
+            })?;
         }
-        Ok(connection)
+        wire.reply().map_err(self.fail(Phase::Greeting))?;
+        let server = greet(&mut wire).map_err(self.fail(Phase::Greeting))?;
+        wire.until(self.deadline);
+        if implicit {
+            return Ok((wire, server));
+        }
+        self.enter(Phase::StartTls);
+        if !server.supports_feature(Extension::StartTls) {
+            wire.quit();
+            return Err(Stop::Port(SmtpFailure {
+                phase: Phase::StartTls,
+                code: None,
+                message: format!("{}:{} offers no STARTTLS; nothing was sent in clear", self.host, self.port),
+                tls: true,
+            }));
+        }
+        wire.command(Starttls).map_err(self.fail(Phase::Tls))?;
+        let secured = wire.secure(self.tls, host).map_err(|error| match error {
+            // Most likely a line of somebody's that came late.
+            error if error.is_not_tls() => WireError::Injected,
+            error => error,
+        });
+        let mut wire = secured.map_err(self.fail(Phase::Tls))?;
+        let server = greet(&mut wire).map_err(self.fail(Phase::Tls))?;
+        Ok((wire, server))
     }
 
     fn accepted(&self, reply: &Response, message_id: Option<String>) -> Accepted {
@@ -303,36 +342,22 @@ impl Talk<'_> {
     }
 }
 
-/// Without a mechanism in common AUTH is never sent.
-fn can_auth(connection: &SmtpConnection) -> bool {
-    connection.server_info().get_auth_mechanism(&[Mechanism::Plain, Mechanism::Login]).is_some()
+/// Says EHLO and returns what the server offers.
+fn greet(wire: &mut Wire) -> Result<ServerInfo, WireError> {
+    let reply = wire.command(Ehlo::new(ClientId::default()))?;
+    Ok(ServerInfo::from_response(&reply)?)
 }
 
-/// A certificate nobody vouches for is a network error to lettre, with rustls'
-/// error inside an `io::Error`, whose `source` skips what it holds.
-fn is_tls(error: &lettre::transport::smtp::Error) -> bool {
-    fn holds_rustls(error: &(dyn std::error::Error + 'static)) -> bool {
-        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        error.is::<rustls::Error>()
-            || held.is_some_and(|it| holds_rustls(it))
-            || error.source().is_some_and(holds_rustls)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_refusal_are_joined_without_repeating_its_code() {
+        let joined = |text: &str| joined(&text.parse().unwrap());
+        let refusal = "550-5.7.25 [203.0.113.1] has no\r\n550-5.7.25 PTR record\r\n550 5.7.25 at all\r\n";
+        assert_eq!(joined(refusal), "5.7.25 [203.0.113.1] has no PTR record at all");
+        assert_eq!(joined("550-no 5.7.1\r\n550 no more\r\n"), "no 5.7.1 no more");
+        assert_eq!(joined("550 \r\n"), "");
     }
-    error.is_tls() || holds_rustls(error)
-}
-
-/// A read that ran out of time is `WouldBlock` on Linux.
-fn timed_out(error: &lettre::transport::smtp::Error) -> bool {
-    use std::io::ErrorKind::{TimedOut, WouldBlock};
-    any_source(error, &|io| matches!(io.kind(), TimedOut | WouldBlock))
-}
-
-fn any_source(error: &dyn std::error::Error, test: &dyn Fn(&std::io::Error) -> bool) -> bool {
-    let mut source = error.source();
-    while let Some(held) = source {
-        if held.downcast_ref::<std::io::Error>().is_some_and(test) {
-            return true;
-        }
-        source = held.source();
-    }
-    false
 }

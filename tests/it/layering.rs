@@ -70,7 +70,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["key"]),
     ("domain", &["key", "clock"]),
     ("rotation", &["key", "clock"]),
-    ("inventory", &["inventory", "key", "rotation", "clock", "exit", "checkpoint"]),
+    ("inventory", &["inventory", "key", "rotation", "clock", "exit", "checkpoint", "durable"]),
     ("store", &["store", "key", "checkpoint", "durable"]),
     ("exit", &["store", "key"]),
     ("http", &["key", "clock", "checkpoint"]),

@@ -9,19 +9,25 @@ use keyctl::smtp::{Accepted, Message, Phase, Relay, Settings, Smtp, SmtpFailure,
 
 use crate::support::server::{Listener, Notes, Tls, Wire, read_line, say};
 
-const LOGIN: &str = "postmaster@mg.acme.example";
+pub const LOGIN: &str = "postmaster@mg.acme.example";
 
 /// How a relay behaves.
 #[derive(Clone)]
-struct Habits {
-    starttls: bool,
-    greeting: &'static str,
-    mechanisms: &'static str,
-    auth: &'static str,
-    mail: &'static str,
-    data: &'static str,
+pub struct Habits {
+    pub starttls: bool,
+    pub greeting: &'static str,
+    /// The end of the reply to EHLO in clear.
+    pub hello: &'static str,
+    /// The reply to STARTTLS.
+    pub go_ahead: &'static str,
+    /// What is sent in clear a moment later.
+    pub afterwards: &'static str,
+    pub mechanisms: &'static str,
+    pub auth: &'static str,
+    pub mail: &'static str,
+    pub data: &'static str,
     /// Hangs up instead of answering this verb.
-    drops: &'static str,
+    pub drops: &'static str,
 }
 
 impl Default for Habits {
@@ -29,6 +35,9 @@ impl Default for Habits {
         Self {
             starttls: true,
             greeting: "220 relay",
+            hello: "250 SIZE 1000000",
+            go_ahead: "220 go ahead",
+            afterwards: "",
             mechanisms: "AUTH PLAIN LOGIN",
             auth: "235 2.7.0 Accepted",
             mail: "250 ok",
@@ -38,7 +47,7 @@ impl Default for Habits {
     }
 }
 
-fn relay(tls: &Tls, habits: Habits) -> Listener {
+pub fn relay(tls: &Tls, habits: Habits) -> Listener {
     let tls = tls.clone();
     Listener::start(move |stream, notes| converse(stream, notes, &tls, &habits, false))
 }
@@ -59,14 +68,19 @@ fn converse(stream: TcpStream, notes: &Notes, tls: &Tls, habits: &Habits, implic
             "EHLO" => {
                 say(&mut wire, "250-relay");
                 if secure {
-                    say(&mut wire, &format!("250-{}", habits.mechanisms));
+                    say(&mut wire, &format!("250-{}\r\n250 SIZE 1000000", habits.mechanisms));
                 } else if habits.starttls {
-                    say(&mut wire, "250-STARTTLS");
+                    say(&mut wire, &format!("250-STARTTLS\r\n{}", habits.hello));
+                } else {
+                    say(&mut wire, habits.hello);
                 }
-                say(&mut wire, "250 SIZE 1000000");
             }
             "STARTTLS" => {
-                say(&mut wire, "220 go ahead");
+                say(&mut wire, habits.go_ahead);
+                if !habits.afterwards.is_empty() {
+                    std::thread::sleep(Duration::from_millis(50));
+                    say(&mut wire, habits.afterwards);
+                }
                 wire = tls.wrap(raw.try_clone().unwrap());
                 secure = true;
             }
@@ -99,7 +113,7 @@ fn converse(stream: TcpStream, notes: &Notes, tls: &Tls, habits: &Habits, implic
     }
 }
 
-fn leak(host: &'static str, ports: Vec<u16>) -> &'static Relay {
+pub fn leak(host: &'static str, ports: Vec<u16>) -> &'static Relay {
     Box::leak(Box::new(Relay { host, ports: ports.leak(), variable: "KEYCTL_X_SMTP" }))
 }
 
@@ -111,12 +125,12 @@ fn secret() -> Secret {
     Secret::new(["canary", " ", "pass phrase"].concat())
 }
 
-fn log_in(tls: &Tls, ports: Vec<u16>) -> Result<Accepted, SmtpFailure> {
+pub fn log_in(tls: &Tls, ports: Vec<u16>) -> Result<Accepted, SmtpFailure> {
     let speaker = speaker(std::slice::from_ref(&tls.root));
     speaker.login(leak("127.0.0.1", ports), LOGIN, &secret(), Instant::now() + Duration::from_secs(15))
 }
 
-fn verbs(listener: &Listener) -> Vec<String> {
+pub fn verbs(listener: &Listener) -> Vec<String> {
     listener.heard().iter().map(|it| it.split(' ').next().unwrap_or_default().to_owned()).collect()
 }
 

@@ -186,7 +186,8 @@ fn spent(plans: &[Plan]) -> bool {
 pub fn relay(failure: &SmtpFailure, login: &str) -> Finding {
     let Some(code) = failure.code else { return Finding::unspoken(failure) };
     let words = failure.message.to_lowercase();
-    if not_activated(&words) {
+    // Before AUTH nobody knows whose key this is, and in clear anybody says it.
+    if failure.phase >= Phase::Auth && not_activated(&words) {
         return not_activated_finding(&failure.message);
     }
     match (failure.phase, code) {

@@ -176,6 +176,10 @@ fn the_relays_replies_are_told_apart() {
             smtp_refusal(Phase::Data, 450, "Your sending platform is currently disabled"),
             Reason::AccountNotActivated,
         ),
+        (
+            smtp_refusal(Phase::Greeting, 502, "5.7.0 Your SMTP account is not yet activated"),
+            Reason::UnexpectedResponse,
+        ),
         (unreachable.clone(), Reason::Unreachable),
         (SmtpFailure { tls: true, phase: Phase::Tls, ..unreachable }, Reason::Tls),
     ];

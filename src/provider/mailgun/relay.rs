@@ -76,7 +76,10 @@ pub(super) fn trouble(failure: &SmtpFailure, relay: &Relay) -> Trouble {
         Reason::Unreachable => trouble.with_hint(
             "many networks and CI runners close the mail ports; the relay listens on 587, 2525 and 465",
         ),
-        Reason::Tls => trouble.with_hint("for a root of your own name a PEM file in KEYCTL_CA_FILE"),
+        Reason::Tls => {
+            let own_root = "for a root of your own name a PEM file in KEYCTL_CA_FILE";
+            trouble.with_hint(failure.hint().unwrap_or(own_root))
+        }
         Reason::RateLimited | Reason::ProviderError => trouble.with_hint("try again later"),
         _ => trouble,
     };

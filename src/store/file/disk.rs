@@ -6,26 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::checkpoint;
-use crate::durable::{self, LockError};
+use crate::durable::{self, Lock, LockError, Staged};
 use crate::store::{Notice, StoreError, StoreProblem};
 
 /// How long a writer waits for another one before the person is told, and
 /// after that.
 const WAIT: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(9)];
-
-/// Returns where `path` really is: the target of a symbolic link, so that
-/// replacing the file keeps the link.
-pub fn resolve(path: &Path) -> PathBuf {
-    let mut at = path.to_path_buf();
-    // A chain longer than any system follows is a loop; the open will say so.
-    for _ in 0..40 {
-        match std::fs::read_link(&at) {
-            Ok(target) => at = at.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => break,
-        }
-    }
-    at
-}
 
 /// Returns `path` with `suffix` appended to its file name.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -34,50 +20,51 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The right to replace a file, held until dropped. A process that dies gives
-/// it back.
-pub struct Lock {
-    _held: durable::Lock,
-}
-
-impl Lock {
-    /// Waits for the right to replace `path`; the lock is a file of its own,
-    /// since the data file's inode changes with each write.
-    ///
-    /// # Errors
-    /// [`StoreProblem::TimedOut`] after 10 seconds, naming who holds it.
-    pub fn take(path: &Path, notice: Option<&Notice>) -> Result<Self, StoreError> {
-        let lock = beside(path, ".lock");
-        let [short, long] = WAIT;
-        let held = durable::Lock::acquire(&lock, short).or_else(|error| match (error, notice) {
-            (error @ LockError::Held { .. }, notice) => {
-                if let Some(notice) = notice {
-                    notice(&format!("waiting: {error}"));
-                }
-                durable::Lock::acquire(&lock, long)
+/// Waits for the right to replace `path` and what belongs to it.
+///
+/// # Errors
+/// [`StoreProblem::TimedOut`] after 10 seconds, naming who holds it.
+pub fn lock(path: &Path, notice: Option<&Notice>) -> Result<Lock, StoreError> {
+    let [short, long] = WAIT;
+    let held = Lock::acquire(path, short).or_else(|error| match error {
+        LockError::Held { .. } => {
+            if let Some(notice) = notice {
+                notice(&format!("waiting: {error}"));
             }
-            (error, _) => Err(error),
-        });
-        match held {
-            Ok(held) => Ok(Self { _held: held }),
-            Err(error @ LockError::Held { .. }) => {
-                let waited = (short + long).as_secs();
-                Err(StoreError::new(StoreProblem::TimedOut, format!("{error}; waited {waited} s for it"))
-                    .remedy("let it finish, or end it, and try again"))
-            }
-            Err(LockError::Io { path, source }) => Err(failed("open the lock", &path, &source)),
+            Lock::acquire(path, long)
         }
-    }
+        LockError::NoLocks { .. } | LockError::Io { .. } => Err(error),
+    });
+    held.map_err(|error| match error {
+        LockError::Held { .. } => {
+            let waited = (short + long).as_secs();
+            StoreError::new(StoreProblem::TimedOut, format!("{error}; waited {waited} s for it"))
+                .remedy("let it finish, or end it, and try again")
+        }
+        LockError::NoLocks { .. } => StoreError::new(StoreProblem::Other, error.to_string()).remedy(
+            "keep the store on a file system that has locks: choose another place with `KEYCTL_STORE_FILE`",
+        ),
+        LockError::Io { path, source } => failed("open to lock it", &path, &source),
+    })
 }
 
-/// Replaces the file at `path` whole or not at all; `point` names the moment
-/// just before and just after. The caller holds the lock.
+/// Replaces the file at `path` whole or not at all if it still holds `old`
+/// (`None`: if there is none); `point` names the moment just before and just
+/// after. The caller holds the lock, which others (git, a sync program) do not
+/// know.
 ///
 /// # Errors
 /// When it is not certain that the new content is there.
-pub fn replace(path: &Path, bytes: &[u8], point: &str) -> Result<(), StoreError> {
+pub fn replace(path: &Path, old: Option<&[u8]>, new: &[u8], point: &str) -> Result<(), StoreError> {
     durable::sweep(path);
-    durable::replace(path, bytes, || checkpoint::pass(point)).map_err(|error| failed("write", path, &error))
+    let unwritten = |error| failed("write", path, &error);
+    let staged = Staged::write(path, |out| out.write_all(new)).map_err(unwritten)?;
+    if read(path)?.as_deref() != old {
+        let message = format!("another program changed `{}` meanwhile", path.display());
+        return Err(StoreError::new(StoreProblem::Other, message)
+            .remedy("nothing was written to it; run the same command again"));
+    }
+    staged.put(|| checkpoint::pass(point)).map_err(unwritten)
 }
 
 /// Creates `path` with mode 0600, never replacing anything.
@@ -86,7 +73,7 @@ pub fn replace(path: &Path, bytes: &[u8], point: &str) -> Result<(), StoreError>
 /// Also when it exists.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     make_folder(path)?;
-    let folder = folder(path);
+    let folder = durable::folder_of(path);
     let write = || -> io::Result<()> {
         let mut temporary = tempfile::Builder::new().prefix(".new-").suffix(".tmp").tempfile_in(folder)?;
         temporary.write_all(bytes)?;
@@ -103,7 +90,8 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// The reason why not.
 pub fn probe(path: &Path) -> Result<(), StoreError> {
     make_folder(path)?;
-    let probe = tempfile::Builder::new().prefix(".keyctl-").suffix(".tmp").tempfile_in(folder(path));
+    let probe =
+        tempfile::Builder::new().prefix(".keyctl-").suffix(".tmp").tempfile_in(durable::folder_of(path));
     probe.map(drop).map_err(|error| failed("write beside", path, &error))
 }
 
@@ -149,15 +137,8 @@ pub fn read_by_group_at_most(_path: &Path) -> bool {
 }
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = folder(path);
+    let folder = durable::folder_of(path);
     durable::create_private_folder(folder).map_err(|error| failed("make the folder", folder, &error))
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 #[cfg(unix)]

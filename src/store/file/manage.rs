@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::content::Content;
 use super::identity::{self, Keys};
-use super::recipients::{self, Recipient, RecipientError, Text};
+use super::recipients::{Recipient, RecipientError, Text};
 use super::{FileStore, disk};
 use crate::checkpoint;
 use crate::key::Secret;
@@ -42,51 +42,62 @@ pub fn init(
     passphrase: Option<&Secret>,
 ) -> Result<Created, StoreError> {
     let store = FileStore::new(surroundings);
-    let _lock = disk::Lock::take(&store.path, surroundings.notice.as_ref())?;
-    if store.path.exists() {
-        return Err(StoreError::new(
-            StoreProblem::Other,
-            format!("there is a store file at `{}` already; it is left as it is", store.path.display()),
-        )
-        .remedy("use it with `keyctl store set file`, or name another place with `--path`"));
-    }
-    let (keys, new_identity) = find_or_make(surroundings, passphrase)?;
+    refuse_to_replace(&store)?;
+    // Before the lock: a person who is asked must not keep others waiting.
+    let found = find_identity(surroundings, passphrase)?;
+    let _lock = disk::lock(&store.path, surroundings.notice.as_ref())?;
+    refuse_to_replace(&store)?;
+    let new_identity = found.is_none();
+    let keys = found.map_or_else(|| make_identity(surroundings, passphrase), Ok)?;
     let Some(key) = keys.recipients().into_iter().next() else {
         return Err(StoreError::new(StoreProblem::Unreadable, format!("{} holds no identity", keys.origin)));
     };
     *super::held(&store.keys) = Some(keys);
     let own = Recipient { name: name.to_owned(), key: key.clone() };
     let recipients = start_list(&store, &own)?;
-    store.write("store-init", &Content::default(), &recipients)?;
+    store.write("store-init", None, &Content::default(), &recipients)?;
     let identity = surroundings.identity.is_none().then(|| identity::path(surroundings));
     let created = Created { store: store.path.clone(), identity, new_identity, recipient: key };
     store.read().map(|_| created)
 }
 
-fn find_or_make(
+fn refuse_to_replace(store: &FileStore) -> Result<(), StoreError> {
+    if !store.path.exists() {
+        return Ok(());
+    }
+    let message = format!("there is a store file at `{}` already; it is left as it is", store.path.display());
+    Err(StoreError::new(StoreProblem::Other, message)
+        .remedy("use it with `keyctl store set file`, or name another place with `--path`"))
+}
+
+/// Returns the identity that there is already.
+fn find_identity(
     surroundings: &Surroundings,
     passphrase: Option<&Secret>,
-) -> Result<(Keys, bool), StoreError> {
-    let path = identity::path(surroundings);
-    if surroundings.identity.is_some() || path.exists() {
-        if passphrase.is_some() && !identity::is_protected(surroundings) {
-            return Err(StoreError::new(
-                StoreProblem::Other,
-                "there is an identity already, and no passphrase protects it; it is left as it is",
-            )
-            .remedy("name another place with `--identity`, or leave out `--passphrase`"));
-        }
-        let mut surroundings = surroundings.clone();
-        if let Some(given) = passphrase.cloned() {
-            surroundings.passphrase_file = None;
-            surroundings.ask = Some(std::sync::Arc::new(move |_: &str| Some(given.clone())));
-        }
-        return identity::load(&surroundings).map(|keys| (keys, false));
+) -> Result<Option<Keys>, StoreError> {
+    if surroundings.identity.is_none() && !identity::path(surroundings).exists() {
+        return Ok(None);
     }
+    if passphrase.is_some() && !identity::is_protected(surroundings) {
+        return Err(StoreError::new(
+            StoreProblem::Other,
+            "there is an identity already, and no passphrase protects it; it is left as it is",
+        )
+        .remedy("name another place with `--identity`, or leave out `--passphrase`"));
+    }
+    let mut surroundings = surroundings.clone();
+    if let Some(given) = passphrase.cloned() {
+        surroundings.passphrase_file = None;
+        surroundings.ask = Some(std::sync::Arc::new(move |_: &str| Some(given.clone())));
+    }
+    identity::load(&surroundings).map(Some)
+}
+
+fn make_identity(surroundings: &Surroundings, passphrase: Option<&Secret>) -> Result<Keys, StoreError> {
     checkpoint::pass("store-identity");
-    let keys = identity::create(&path, passphrase)?;
+    let keys = identity::create(&identity::path(surroundings), passphrase)?;
     checkpoint::pass("store-identity");
-    Ok((keys, true))
+    Ok(keys)
 }
 
 /// Writes the list of recipients, or finds the one an interrupted run left.
@@ -103,7 +114,7 @@ fn start_list(store: &FileStore, own: &Recipient) -> Result<Vec<Recipient>, Stor
         )
         .remedy("restore the store file from a copy, or move that list away"));
     }
-    disk::replace(&path, Text::with(own).as_bytes(), "store-recipients")?;
+    disk::replace(&path, None, Text::with(own).as_bytes(), "store-recipients")?;
     Ok(vec![own.clone()])
 }
 
@@ -162,12 +173,13 @@ fn change_list<T>(
     edit: impl FnOnce(&Text, &[Recipient], &Keys) -> Result<(Text, T), RecipientError>,
 ) -> Result<(T, usize), RecipientError> {
     let store = FileStore::new(surroundings);
-    let _lock = disk::Lock::take(&store.path, surroundings.notice.as_ref())?;
-    let content = store.read()?;
+    let _lock = store.lock()?;
+    let sealed = store.bytes()?;
+    let content = store.open(&sealed)?;
     let path = store.recipients_path();
-    let text = store.recipients_text()?;
-    let (text, outcome) = edit(&text, &text.list(&path)?, &store.keys()?)?;
-    store.write("store-encrypt", &content, &text.list(&path)?)?;
-    disk::replace(&recipients::path(&store.path), text.as_bytes(), "store-recipients")?;
+    let old = store.recipients_text()?;
+    let (new, outcome) = edit(&old, &old.list(&path)?, &store.keys()?)?;
+    store.write("store-encrypt", Some(&sealed), &content, &new.list(&path)?)?;
+    disk::replace(&path, Some(old.as_bytes()), new.as_bytes(), "store-recipients")?;
     Ok((outcome, content.entries.len()))
 }

@@ -23,6 +23,7 @@ pub use recipients::{Recipient, RecipientError, check as check_recipient};
 pub use sealed::{is_sealed, seal_to, seal_with, unseal};
 
 use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
+use crate::durable::{self, Lock};
 use crate::key::Secret;
 
 pub const ROW: Row =
@@ -69,7 +70,7 @@ enum Change {
 
 impl FileStore {
     fn new(surroundings: &Surroundings) -> Self {
-        let path = disk::resolve(&path(surroundings));
+        let path = durable::target(&path(surroundings));
         Self { surroundings: surroundings.clone(), path, keys: Mutex::default(), opened: Mutex::default() }
     }
 
@@ -86,15 +87,22 @@ impl FileStore {
 
     /// Reads and opens the file as it is now.
     fn read(&self) -> Result<Content, StoreError> {
-        let Some(bytes) = disk::read(&self.path)? else {
-            return Err(StoreError::new(
+        self.open(&self.bytes()?)
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, StoreError> {
+        disk::read(&self.path)?.ok_or_else(|| {
+            StoreError::new(
                 StoreProblem::NotInitialised,
                 format!("there is no store file at `{}`", self.path.display()),
             )
-            .remedy("make it with `keyctl store init file`, or name it with `KEYCTL_STORE_FILE`"));
-        };
+            .remedy("make it with `keyctl store init file`, or name it with `KEYCTL_STORE_FILE`")
+        })
+    }
+
+    fn open(&self, bytes: &[u8]) -> Result<Content, StoreError> {
         let keys = self.keys()?;
-        content::open(&bytes, &keys.identities).map_err(|trouble| self.explain(trouble, &keys))
+        content::open(bytes, &keys.identities).map_err(|trouble| self.explain(trouble, &keys))
     }
 
     /// Runs `look` on the content, which is read once per process.
@@ -106,31 +114,48 @@ impl FileStore {
         Ok(look(opened.get_or_insert_default()))
     }
 
+    /// Takes the lock of the file. The identity is loaded before that: a person
+    /// who is asked for its passphrase must not keep others waiting.
+    fn lock(&self) -> Result<Lock, StoreError> {
+        if self.path.exists() {
+            self.keys()?;
+        }
+        disk::lock(&self.path, self.surroundings.notice.as_ref())
+    }
+
     /// Changes the content under the lock and reads it back.
     fn change<T>(
         &self,
         point: &str,
         edit: impl FnOnce(&mut Content) -> Result<(Change, T), StoreError>,
     ) -> Result<T, StoreError> {
-        let _lock = disk::Lock::take(&self.path, self.surroundings.notice.as_ref())?;
-        let mut content = self.read()?;
+        let _lock = self.lock()?;
+        let old = self.bytes()?;
+        let mut content = self.open(&old)?;
         let (change, outcome) = edit(&mut content)?;
         if let Change::Write = change {
             let recipients = self.recipients()?;
-            self.write(point, &content, &recipients)?;
+            self.write(point, Some(&old), &content, &recipients)?;
             content = self.read()?;
         }
         *held(&self.opened) = Some(content);
         Ok(outcome)
     }
 
-    /// Encrypts to `recipients` and replaces the file. The caller holds the lock.
-    fn write(&self, point: &str, content: &Content, recipients: &[Recipient]) -> Result<(), StoreError> {
+    /// Encrypts to `recipients` and replaces the file, which holds `old`. The
+    /// caller holds the lock.
+    fn write(
+        &self,
+        point: &str,
+        old: Option<&[u8]>,
+        content: &Content,
+        recipients: &[Recipient],
+    ) -> Result<(), StoreError> {
         let keys: Vec<_> = recipients.iter().filter_map(|it| it.key.parse().ok()).collect();
         let sealed = content::seal(content, &keys).map_err(|error| {
             StoreError::new(StoreProblem::Other, format!("cannot encrypt `{}`: {error}", self.path.display()))
         })?;
-        disk::replace(&self.path, &sealed, point)
+        disk::replace(&self.path, old, &sealed, point)
     }
 
     fn recipients_path(&self) -> PathBuf {
@@ -213,7 +238,7 @@ impl Store for FileStore {
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {
-        let _lock = disk::Lock::take(&self.path, self.surroundings.notice.as_ref())?;
+        let _lock = self.lock()?;
         self.read()?;
         self.recipients()?;
         disk::probe(&self.path)

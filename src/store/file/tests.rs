@@ -186,6 +186,46 @@ fn a_passphrase_protects_the_identity() {
 }
 
 #[test]
+fn nobody_waits_for_a_lock_while_a_passphrase_is_typed() {
+    let mut home = Home::new();
+    let right = ["correct", "horse"].join(" ");
+    init(&home.surroundings, "jan", Some(&Secret::new(right.clone()))).unwrap();
+    let (file, asked) = (path(&home.surroundings), Arc::new(Mutex::new(0)));
+    let (data, count) = (file.clone(), Arc::clone(&asked));
+    home.surroundings.ask = Some(Arc::new(move |_: &str| {
+        *count.lock().unwrap() += 1;
+        // A thread of its own: to a lock it is another process.
+        let free = |data: PathBuf| Lock::acquire(&data, std::time::Duration::ZERO).is_ok();
+        let data = data.clone();
+        assert!(std::thread::spawn(move || free(data)).join().unwrap(), "the lock is held");
+        Some(Secret::new(right.clone()))
+    }));
+    home.store().check_writable().unwrap();
+    home.store().put(&item(1), &secret()).unwrap();
+    home.store().delete(&item(1)).unwrap();
+    let eva = Home::initialised().store().keys().unwrap().recipients().remove(0);
+    add_recipient(&home.surroundings, &check_recipient("eva", &eva).unwrap()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    init(&home.surroundings, "jan", None).unwrap();
+    assert_eq!(*asked.lock().unwrap(), 5);
+}
+
+#[test]
+fn a_store_that_another_program_changed_meanwhile_is_not_overwritten() {
+    let home = Home::initialised();
+    let store = home.store();
+    let theirs = std::fs::read(path(&Home::initialised().surroundings)).unwrap();
+    let error = store
+        .change("store-put", |_| {
+            std::fs::write(&store.path, &theirs).unwrap();
+            Ok((Change::Write, ()))
+        })
+        .unwrap_err();
+    assert!(error.message.contains("another program changed"), "{}", error.message);
+    assert_eq!(std::fs::read(&store.path).unwrap(), theirs);
+}
+
+#[test]
 fn init_never_replaces_and_can_be_run_again() {
     let home = Home::initialised();
     let file = path(&home.surroundings);

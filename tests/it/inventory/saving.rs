@@ -31,7 +31,7 @@ fn a_link_stays_a_link_and_the_mode_is_narrowed() {
     desk.change(|it| it.store = Some("file".to_owned()));
     assert!(fs::symlink_metadata(desk.path()).unwrap().is_symlink());
     assert_eq!(fs::metadata(real.path()).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(real.names(), ["keyctl.toml", "keyctl.toml.lock"]);
+    assert_eq!(real.names(), ["keyctl.toml"]);
     // A link to a file that is not there yet is followed too.
     fs::remove_file(real.path()).unwrap();
     desk.change(|it| it.store = Some("file".to_owned()));
@@ -57,7 +57,7 @@ fn many_writers_lose_nothing() {
         }
     });
     assert_eq!(desk.file.load().unwrap().keys.len(), before + 50);
-    assert_eq!(desk.names(), ["keyctl.toml", "keyctl.toml.lock"]);
+    assert_eq!(desk.names(), ["keyctl.toml"]);
 }
 
 #[test]
@@ -69,14 +69,35 @@ fn who_waits_too_long_is_told_who_holds_the_lock() {
             let error = inner.update(|_| Ok(())).unwrap_err();
             let situation = error.downcast_ref::<Situation>().unwrap();
             assert_eq!(situation.code, "inventory-locked");
-            let holder = format!("process {} on ", std::process::id());
-            assert!(situation.message.starts_with(&holder), "{}", situation.message);
-            assert!(situation.message.contains("waited 60 ms"), "{}", situation.message);
+            let expected = format!(
+                "process {} is changing the inventory; waited 60 ms for `{}`",
+                std::process::id(),
+                desk.path().display()
+            );
+            assert_eq!(situation.message, expected);
             // Reading needs no lock.
             inner.load()?;
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn what_an_editor_saved_meanwhile_is_not_overwritten() {
+    let desk = Desk::with(SAMPLE);
+    let edited = format!("{SAMPLE}# a note of Ana's\n");
+    let error = desk
+        .file
+        .update(|inventory| {
+            fs::write(desk.path(), &edited)?;
+            inventory.store = Some("file".to_owned());
+            Ok(())
+        })
+        .unwrap_err();
+    let situation = error.downcast_ref::<Situation>().unwrap();
+    assert_eq!((situation.code, situation.exit), ("inventory-changed", Exit::Failed));
+    assert_eq!(desk.text(), edited);
+    assert_eq!(desk.names(), ["keyctl.toml"]);
 }
 
 /// Runs the test named `name` again as a process of its own that is killed at
@@ -114,7 +135,7 @@ fn a_crash_leaves_the_old_file_or_the_new_one() {
         assert_eq!(desk.names().iter().any(|it| it.ends_with(".tmp")), !saved);
         // The lock is free, and the next change clears up.
         desk.change(|it| it.store = Some("file".to_owned()));
-        assert_eq!(desk.names(), ["keyctl.toml", "keyctl.toml.lock"]);
+        assert_eq!(desk.names(), ["keyctl.toml"]);
     }
 }
 

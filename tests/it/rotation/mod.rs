@@ -10,7 +10,7 @@ mod joint;
 mod operators;
 mod pasted;
 mod paths;
-mod rig;
+pub mod rig;
 mod switched_off;
 mod take_over;
 mod undo;

@@ -101,11 +101,9 @@ impl Rig {
         self.sandbox.clock(seconds);
     }
 
-    /// Returns every file but the locks, whose content is who held them last.
+    /// Returns every file of the world with its content.
     pub fn files(&self) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
-        let mut files = self.world.files();
-        files.retain(|path, _| path.extension().is_none_or(|it| it != "lock"));
-        files
+        self.world.files()
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {

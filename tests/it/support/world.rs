@@ -145,16 +145,10 @@ impl World {
 }
 
 impl World {
-    /// Asserts that no file is another than in `before`; locks aside, which
-    /// only say who held them last.
+    /// Asserts that no file is another than in `before`.
     #[track_caller]
     pub fn unchanged_since(&self, before: &BTreeMap<PathBuf, Vec<u8>>) {
-        let lasting = |files: &BTreeMap<PathBuf, Vec<u8>>| {
-            let mut files = files.clone();
-            files.retain(|path, _| path.extension().is_none_or(|it| it != "lock"));
-            files
-        };
-        let (before, after) = (lasting(before), lasting(&self.files()));
+        let after = self.files();
         let names = before.keys().chain(after.keys());
         let changed: Vec<_> = names.filter(|path| before.get(*path) != after.get(*path)).collect();
         assert!(changed.is_empty(), "changed: {changed:?}");
