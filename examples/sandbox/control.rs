@@ -86,11 +86,13 @@
 //! # HighLevel
 //! ```text
 //! POST   /highlevel/companies                       {name?}     → {id}
-//! PUT    /highlevel/companies/{id}/settings         page_limit, put_loses (fields), tries_mailgun
+//! PUT    /highlevel/companies/{id}/settings         page_limit, put_loses (fields), tries_mailgun,
+//!                                                   absent_status (of an id that does not exist)
 //! POST   /highlevel/companies/{id}/locations        any fields  → {id}
 //! POST   /highlevel/companies/{id}/tokens           {level: agency|location, location?, scopes?} → {id, secret}
 //! PUT    /highlevel/tokens/{id}                     {dead?, scopes?}
 //! PUT    /highlevel/locations/{id}                  any fields
+//! PUT    /highlevel/locations/{id}/listed           true|false: whether the list shows it; GET by id does
 //! DELETE /highlevel/locations/{id}
 //! ```
 //! Mailgun's regions are `us` and `eu`; roles `admin basic developer support sending`; kinds `user domain web`;
