@@ -38,6 +38,7 @@ mod sandbox_mail;
 mod scale;
 mod schemas;
 mod scope;
+mod scope_import;
 mod secrecy;
 mod send_test;
 mod smtp_real;

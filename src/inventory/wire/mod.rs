@@ -16,7 +16,8 @@
 //! platform = "highlevel"            # or "none"
 //! email_provider = "mailgun"        # or "other": its keys are not in use
 //! rotate_every = "90d"
-//! gone = true                       # the last import no longer found it
+//! missing = "2026-11-22T08:00:00Z"  # since then no import lists it; it stays in use
+//! gone = true                       # HighLevel said that it does not exist any more
 //! imported = "2026-11-22T08:00:00Z"
 //!
 //! [agency.acme.location.berlin]     # the same fields

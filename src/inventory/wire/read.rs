@@ -95,6 +95,7 @@ fn place(section: &Section<'_>) -> Result<Place, Fail> {
         rotate_every: section.parsed("rotate_every", "a duration such as `90d`", |text| {
             text.parse::<clock::Span>().ok().map(|_| text.to_owned())
         })?,
+        missing: section.date("missing")?,
         gone: section.flag("gone")?,
         imported: section.date("imported")?,
     })

@@ -109,6 +109,7 @@ pub fn place(place: &Place) -> Fields {
     fields.text("platform", place.platform.map(|it| it.as_str()));
     fields.text("email_provider", place.email_provider.map(|it| it.as_str()));
     fields.text("rotate_every", place.rotate_every.as_deref());
+    fields.date("missing", place.missing);
     fields.flag("gone", place.gone);
     fields.date("imported", place.imported);
     fields

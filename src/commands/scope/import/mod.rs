@@ -1,30 +1,33 @@
-//! `scope import`: an agency's locations from HighLevel, or from a CSV file
-//! that its console exports. Only names and ids are kept.
+//! `scope import`: an agency's locations from HighLevel (`platform`), or from a
+//! CSV file that its console exports (`csv_file`). Only names and ids are kept.
+//! `merge` brings the agency up to date; it never takes a location away.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod csv_file;
+mod merge;
+mod platform;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::{Context, Slot};
+use crate::context::Context;
 use crate::exit::{Exit, Situation};
-use crate::inventory::select::{Filter, Selected};
-use crate::inventory::{Agency, Inventory, Place};
-use crate::key::text::printable;
-use crate::key::{Kind, Name, ProviderId, Scope};
+use crate::inventory::Inventory;
+use crate::key::Scope;
 use crate::output::{Cell, Page, Report, Table, Tone};
-use crate::provider::{self, Credential, RemoteLocation, Trouble};
-
-/// The longest display name that is kept, in characters.
-const NAME_LIMIT: usize = 200;
+use crate::provider::RemoteLocation;
 
 /// Arguments of `scope import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   keyctl scope import acme --from highlevel --dry-run
-  keyctl scope import acme --from-csv locations.csv --id-column 'Location ID' --name-column Name")]
+  keyctl scope import acme --from-csv locations.csv --id-column 'Location ID' --name-column Name
+
+Nothing is taken away: a location that the source does not list stays in use and is `missing`
+since that day; only HighLevel's own answer that there is no such location makes it `gone`.")]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["from", "from_csv"])))]
 pub struct Args {
     /// The agency whose locations are imported
@@ -53,6 +56,9 @@ pub struct Args {
 enum Change {
     New,
     Changed,
+    /// The source does not list it: it stays in use.
+    Missing,
+    /// HighLevel says that there is none with this id: it is no place any more.
     Gone,
     Unchanged,
 }
@@ -62,9 +68,53 @@ impl Change {
         match self {
             Self::New => "new",
             Self::Changed => "changed",
+            Self::Missing => "missing",
             Self::Gone => "gone",
             Self::Unchanged => "unchanged",
         }
+    }
+}
+
+/// Where a list of locations comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The platform's own list, read to its end.
+    Highlevel,
+    /// A file, which may be a part of the list, old, or somebody's own.
+    File,
+}
+
+/// What HighLevel answered when it was asked for one location by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Exists,
+    /// There is none with this id.
+    Absent,
+}
+
+/// The locations that a source lists.
+#[derive(Debug)]
+struct Listing {
+    source: Source,
+    /// Never empty.
+    found: Vec<RemoteLocation>,
+    /// By id, of locations that are recorded and not listed.
+    answers: BTreeMap<String, Answer>,
+}
+
+impl Listing {
+    /// Takes a list that has something in it.
+    ///
+    /// # Errors
+    /// Exit 4 for an empty one: it tells nothing of the locations there are.
+    fn new(source: Source, found: Vec<RemoteLocation>, from: &str) -> Result<Self, Situation> {
+        if found.is_empty() {
+            return Err(Situation::new(Exit::Unknown, "empty-source", format!("{from} lists no location"))
+                .hint(
+                    "nothing was changed; a location that is not used any more: `keyctl scope remove SCOPE`",
+                ));
+        }
+        Ok(Self { source, found, answers: BTreeMap::new() })
     }
 }
 
@@ -80,24 +130,24 @@ struct Line {
 ///
 /// # Errors
 /// Exit 2 for a bad file, exit 4 when the platform could not be read to its
-/// end, exit 8 without an agency token.
+/// end or the source lists no location, exit 8 without an agency token.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     if args.agency.location.is_some() {
         return Err(Situation::usage(format!("`{}` is a location; an import needs its agency", args.agency))
             .hint(format!("`keyctl scope import {} …`", args.agency.agency))
             .into());
     }
-    let found = match &args.from_csv {
-        Some(path) => from_csv(path, args)?,
-        None => from_platform(args, context)?,
+    let listing = match &args.from_csv {
+        Some(path) => csv_file::read(path, args)?,
+        None => platform::read(&args.agency, context)?,
     };
     let name = &args.agency.agency;
     // Whole seconds: a person reads this file.
     let now = jiff::Timestamp::from_second(context.now().as_second())?;
-    let merge = |inventory: &mut Inventory| {
+    let bring_up_to_date = |inventory: &mut Inventory| {
         let mut lines = Vec::new();
         let agency = inventory.agencies.entry(name.clone()).or_default();
-        merge(agency, &found, now, |location, place, change| {
+        merge::merge(agency, &listing, now, |location, place, change| {
             lines.push(Line {
                 scope: Scope { agency: name.clone(), location: Some(location.clone()) },
                 highlevel_id: place.highlevel_id.clone(),
@@ -109,183 +159,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         lines
     };
     let lines = if args.dry_run {
-        merge(&mut context.inventory()?.clone())
+        bring_up_to_date(&mut context.inventory()?.clone())
     } else {
-        context.update(|inventory| Ok(merge(inventory)))?
+        context.update(|inventory| Ok(bring_up_to_date(inventory)))?
     };
     context.console.report(&ImportReport { lines, dry_run: args.dry_run })?;
     Ok(Exit::Done)
-}
-
-fn from_platform(args: &Args, context: &Context) -> anyhow::Result<Vec<RemoteLocation>> {
-    let inventory = context.inventory()?;
-    let filter = Filter { provider: Some(ProviderId::Highlevel), ..Filter::default() };
-    let (key, record) = inventory
-        .choose(&Selected::Scope(args.agency.clone()), &[Kind::Agency], filter)
-        .map_err(|situation| match situation.exit {
-            Exit::Missing => {
-                Situation::missing("no-token", format!("`{}` has no HighLevel agency token", args.agency))
-                    .hint(format!(
-                        "add it: `keyctl add highlevel@{} --kind agency`, or import a CSV file",
-                        args.agency
-                    ))
-            }
-            _ => situation,
-        })?;
-    let facet = provider::provider(key.provider).locations().ok_or_else(|| {
-        Situation::failed("no-locations", format!("{} has no list of locations", key.provider))
-    })?;
-    let secret = context.need_secret(inventory, key, record, Slot::Current)?;
-    let credential = Credential {
-        kind: record.kind,
-        secret: &secret,
-        region: None,
-        domain: None,
-        login: None,
-        remote_id: record.remote_id.as_deref(),
-        account_id: record.account_id.as_deref(),
-    };
-    let company = inventory.place(&args.agency).and_then(|it| it.highlevel_id.clone());
-    let company = company.or_else(|| record.account_id.clone());
-    Ok(facet
-        .list(&context.net()?, &credential, company.as_deref())
-        .map_err(|trouble| unreadable(&trouble))?)
-}
-
-fn unreadable(trouble: &Trouble) -> Situation {
-    let exit = match trouble.reason.verdict() {
-        crate::key::Verdict::Rejected => Exit::Rejected,
-        _ => Exit::Unknown,
-    };
-    let situation = Situation::new(
-        exit,
-        "locations-unreadable",
-        format!("the locations could not be read: {}", trouble.detail),
-    );
-    match &trouble.hint {
-        Some(hint) => situation.hint(hint.clone()),
-        None => situation.hint("nothing was changed; try again, or import a CSV file"),
-    }
-}
-
-fn from_csv(path: &PathBuf, args: &Args) -> anyhow::Result<Vec<RemoteLocation>> {
-    let shown = path.display();
-    let mut reader = csv::Reader::from_path(path)
-        .map_err(|error| Situation::usage(format!("cannot read `{shown}`: {error}")))?;
-    let headings = reader
-        .headers()
-        .map_err(|error| Situation::usage(format!("`{shown}` is no CSV file: {error}")))?
-        .clone();
-    let column = |wanted: &Option<String>| {
-        let wanted = wanted.as_deref().unwrap_or_default();
-        headings.iter().position(|it| it.trim() == wanted).ok_or_else(|| {
-            let known = headings
-                .iter()
-                .map(|it| format!("`{}`", crate::key::shape::shown(it.trim(), 40)))
-                .collect::<Vec<_>>()
-                .join(", ");
-            Situation::usage(format!("`{shown}` has no column `{}`", printable(wanted, 40)))
-                .hint(format!("its columns are: {known}"))
-        })
-    };
-    let (id, name) = (column(&args.id_column)?, column(&args.name_column)?);
-    let mut found: BTreeMap<String, RemoteLocation> = BTreeMap::new();
-    for (n, row) in reader.records().enumerate() {
-        let line = n + 2;
-        // A row may hold anything: only its number is shown.
-        let row = row.map_err(|_| Situation::usage(format!("line {line} of `{shown}` cannot be read")))?;
-        let id = row
-            .get(id)
-            .map(str::trim)
-            .filter(|it| !it.is_empty())
-            .ok_or_else(|| Situation::usage(format!("line {line} of `{shown}` has no location id")))?;
-        let location = RemoteLocation {
-            id: id.to_owned(),
-            name: row.get(name).unwrap_or_default().trim().to_owned(),
-            company_id: None,
-        };
-        let name = location.name.clone();
-        if let Some(before) = found.insert(id.to_owned(), location).filter(|it| it.name != name) {
-            return Err(Situation::usage(format!(
-                "line {line} of `{shown}` has a location id that an earlier line has, with another name than `{}`",
-                printable(&before.name, 40)
-            ))
-            .hint("keep one of the two lines; nothing was changed")
-            .into());
-        }
-    }
-    Ok(found.into_values().collect())
-}
-
-/// Brings an agency up to date. Names once given stay: scripts use them.
-fn merge(
-    agency: &mut Agency,
-    found: &[RemoteLocation],
-    now: jiff::Timestamp,
-    mut tell: impl FnMut(&Name, &Place, Change),
-) {
-    let by_id: BTreeMap<String, Name> = agency
-        .locations
-        .iter()
-        .filter_map(|(name, place)| Some((place.highlevel_id.clone()?, name.clone())))
-        .collect();
-    let mut seen = BTreeSet::new();
-    for remote in found {
-        seen.insert(remote.id.as_str());
-        let display = Some(printable(&remote.name, NAME_LIMIT)).filter(|it| !it.is_empty());
-        match by_id.get(&remote.id) {
-            Some(name) => {
-                let Some(place) = agency.locations.get_mut(name) else { continue };
-                let changed = place.name != display || place.gone;
-                place.name = display;
-                place.gone = false;
-                if changed {
-                    place.imported = Some(now);
-                }
-                tell(name, place, if changed { Change::Changed } else { Change::Unchanged });
-            }
-            None => {
-                let name = free_name(agency, &remote.name, &remote.id);
-                let place = Place {
-                    name: display,
-                    highlevel_id: Some(remote.id.clone()),
-                    imported: Some(now),
-                    ..Place::default()
-                };
-                tell(&name, &place, Change::New);
-                agency.locations.insert(name, place);
-            }
-        }
-    }
-    for (name, place) in &mut agency.locations {
-        let vanished = place.highlevel_id.as_deref().is_some_and(|id| !seen.contains(id));
-        if vanished && place.imported.is_some() {
-            let news = !place.gone;
-            place.gone = true;
-            tell(name, place, if news { Change::Gone } else { Change::Unchanged });
-        }
-    }
-    if agency.place.highlevel_id.is_none() {
-        agency.place.highlevel_id = found.iter().find_map(|it| it.company_id.clone());
-    }
-    if agency.place.imported.is_none() {
-        agency.place.imported = Some(now);
-    }
-}
-
-/// Returns a name derived from the display name that no location has yet.
-fn free_name(agency: &Agency, display: &str, id: &str) -> Name {
-    let derived = Name::derive(display).or_else(|| Name::derive(&format!("location {id}")));
-    let base = derived.map_or_else(|| "location".to_owned(), |it| it.to_string());
-    let candidates = std::iter::once(base.clone()).chain((2..).map(|n| {
-        let suffix = format!("-{n}");
-        let room = crate::key::name::MAX_NAME - suffix.len();
-        format!("{}{suffix}", base.chars().take(room).collect::<String>().trim_end_matches('-'))
-    }));
-    candidates
-        .filter_map(|text| Name::parse(&text).ok())
-        .find(|name| !agency.locations.contains_key(name))
-        .unwrap_or_else(|| unreachable!("there are more numbers than locations"))
 }
 
 struct ImportReport {
@@ -311,7 +190,7 @@ impl Report for ImportReport {
         for line in self.lines.iter().filter(|it| it.change != Change::Unchanged) {
             let tone = match line.change {
                 Change::New => Tone::Good,
-                Change::Changed | Change::Gone => Tone::Warn,
+                Change::Changed | Change::Missing | Change::Gone => Tone::Warn,
                 Change::Unchanged => Tone::Dim,
             };
             table.row([
@@ -324,50 +203,11 @@ impl Report for ImportReport {
         page.table(&table);
         let count = |change| self.lines.iter().filter(|it| it.change == change).count();
         let would = if self.dry_run { " (nothing was written)" } else { "" };
-        let counts = [Change::New, Change::Changed, Change::Gone, Change::Unchanged];
+        let counts = [Change::New, Change::Changed, Change::Missing, Change::Gone, Change::Unchanged];
         let words: Vec<String> = counts.iter().map(|it| format!("{} {}", count(*it), it.as_str())).collect();
         page.line(Tone::Dim, format!("{}{would}", words.join(", ")));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn remote(id: &str, name: &str) -> RemoteLocation {
-        RemoteLocation { id: id.to_owned(), name: name.to_owned(), company_id: Some("company".to_owned()) }
-    }
-
-    fn changes(agency: &mut Agency, found: &[RemoteLocation]) -> Vec<(String, Change)> {
-        let mut told = Vec::new();
-        merge(agency, found, jiff::Timestamp::UNIX_EPOCH, |name, _, change| {
-            told.push((name.to_string(), change))
-        });
-        told
-    }
-
-    #[test]
-    fn names_are_derived_once_and_stay() {
-        let mut agency = Agency::default();
-        let first = [remote("1", "Zürich Süd"), remote("2", "Zurich, Sud!"), remote("3", "  ")];
-        assert_eq!(
-            changes(&mut agency, &first),
-            [
-                ("zurich-sud".to_owned(), Change::New),
-                ("zurich-sud-2".to_owned(), Change::New),
-                ("location-3".to_owned(), Change::New)
-            ]
-        );
-        assert_eq!(agency.place.highlevel_id.as_deref(), Some("company"));
-        let second = [remote("1", "Renamed"), remote("2", "Zurich, Sud!")];
-        assert_eq!(
-            changes(&mut agency, &second),
-            [
-                ("zurich-sud".to_owned(), Change::Changed),
-                ("zurich-sud-2".to_owned(), Change::Unchanged),
-                ("location-3".to_owned(), Change::Gone)
-            ]
-        );
-        assert_eq!(changes(&mut agency, &first)[2], ("location-3".to_owned(), Change::Changed));
+        if count(Change::Missing) > 0 {
+            page.line(Tone::Dim, "missing: the source does not list them; they stay in use");
+        }
     }
 }
