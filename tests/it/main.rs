@@ -16,6 +16,7 @@ mod ci_runs;
 mod contract;
 mod contract_lines;
 mod create;
+mod create_unsettled;
 mod documents;
 mod domains;
 mod exit_codes;

@@ -34,6 +34,8 @@
 //! pending = 4
 //! previous = 2
 //! highest = 4                       # left out: the highest of the three
+//! asked_at = "2026-11-22T08:00:00Z"   # state pending: when a key was last asked for, or deleted again,
+//! asked_with = "mailgun:admin@acme"   # and by which managing key; whether there is one is not known
 //! fingerprint = "9f3a1c22d0b4"
 //! last2 = "a7"
 //! created = "2026-11-22T08:00:00Z"

@@ -169,6 +169,10 @@ impl Edit {
             Self::Versions(_, current, pending) => {
                 record.current = *current;
                 record.pending = *pending;
+                record.create_call = pending.map(|n| keyctl::key::CreateCall {
+                    at: jiff_timestamp(n.into()),
+                    using: (n % 2 == 0).then(|| key("mailgun@acme")),
+                });
                 record.highest = record.highest.max(current.unwrap_or(0)).max(pending.unwrap_or(0));
             }
             Self::Expires(_, at) => {
