@@ -203,6 +203,13 @@ pub fn load(text: &str) -> Result<Inventory, Fault> {
     }
 }
 
+/// Returns the version that a text says it has; `None`: it says none, or
+/// cannot be read at all.
+pub fn version(text: &str) -> Option<i64> {
+    let root = DeTable::parse(text).ok()?.into_inner();
+    fields::Section::top(&root).number("version", 0).ok().flatten().map(i64::from)
+}
+
 /// Returns the line, from 1, on which each key begins.
 ///
 /// # Errors

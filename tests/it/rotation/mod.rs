@@ -10,6 +10,7 @@ mod joint;
 mod operators;
 mod pasted;
 mod paths;
+mod restored;
 mod rig;
 mod switched_off;
 mod undo;
