@@ -160,6 +160,26 @@ fn a_call_that_never_arrived_is_repeated_only_when_that_is_known() {
 }
 
 #[test]
+fn a_list_that_fails_after_the_lost_reply_proves_nothing() {
+    let mut scene = scene();
+    let before = remote(&scene).len();
+    fault(&scene, json!({"cut": "after-processing"}));
+    // The managing key is proven by the first reading.
+    scene.sandbox.fault(json!({"host": "*", "method": "GET", "path_prefix": "/v1/keys", "after": 1,
+        "action": {"status": 500}}));
+    let error = create(&scene, &[NEW], 4);
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("it is not known whether a key was made for `mailgun:new@acme`"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("`keyctl create mailgun:new@acme`"), "{error}");
+    announced(&scene);
+    assert_eq!((posts(&scene), remote(&scene).len()), (1, before + 1));
+    scene.sandbox.clear_faults();
+    after(&mut scene, 130);
+    create(&scene, &[NEW], 0);
+    assert_eq!((posts(&scene), remote(&scene).len()), (2, before + 1));
+}
+
+#[test]
 fn a_deletion_whose_reply_is_lost_leaves_the_announcement() {
     for (action, code) in [
         (json!({"cut": "after-processing"}), 4),

@@ -177,8 +177,12 @@ fn refer(
             }
         }
         for plan in rotations.iter().filter(|it| it.fate == Fate::Restored) {
-            let free = plan.rotation.keys.iter().all(|key| inventory.rotation_of(key).is_none());
-            if free {
+            // Another process may have taken a name meanwhile.
+            let fits = plan.rotation.keys.iter().all(|key| {
+                let own = keys.iter().find(|it| it.key == *key).map(|it| &it.record.id);
+                own == inventory.keys.get(key).map(|it| &it.id) && inventory.rotation_of(key).is_none()
+            });
+            if fits {
                 inventory.rotations.insert(plan.id.clone(), plan.rotation.clone());
             }
         }
