@@ -239,6 +239,8 @@ impl Context {
                 }
             }
         }
+        // One that cannot be read stops every command that asks a provider.
+        self.environment.settle()?;
         let roots = match self.environment.path("KEYCTL_CA_FILE") {
             None => Vec::new(),
             Some(path) => vec![read_roots(&path)?],

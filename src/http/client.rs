@@ -177,7 +177,8 @@ impl Client {
         let host = host_of(origin);
         let words = innermost(error);
         let proxied = origin.place() == Place::World && self.settings.proxy.is_some();
-        let (kind, message) = if is_tls(error) {
+        // Of an encrypted connection that breaks later it is not known what arrived.
+        let (kind, message) = if is_tls(error) && error.is_connect() {
             (FailureKind::Tls, format!("no trusted TLS connection to {host}: {words}"))
         } else if error.is_builder() {
             (FailureKind::NotSent, format!("the request to {host} could not be built: {words}"))

@@ -10,6 +10,7 @@ mod joint;
 mod operators;
 mod pasted;
 mod paths;
+mod restored;
 pub mod rig;
 mod switched_off;
 mod take_over;
