@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::judge::Judged;
 use super::report::Results;
-use super::{Args, probes};
+use super::{Args, answers};
 use crate::commands::{intake, permitted};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         dead,
         judgement: Box::new(judgement),
         at: Vec::new(),
-        latency_ms: Some(probes::millis(start.elapsed())),
+        latency_ms: Some(answers::millis(start.elapsed())),
         checked_at: Some(net.now),
         changed: None,
         lacks_required,

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::probes::{Answer, Answers, Ask, Batch, millis};
+use super::answers::{Answer, Answers, millis};
+use super::probes::{Ask, Batch};
 use super::seen::Domains;
 use super::witness::{self, Accounts};
 use super::{Args, Expect, place};

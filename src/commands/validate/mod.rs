@@ -1,11 +1,13 @@
 //! `keyctl validate`: prove live what each key is worth. Sends only what the
 //! providers' checks send; changes nothing but this machine's memory.
 //!
-//! `probes` asks the providers, one question per distinct secret; `judge`
-//! makes the verdict of each record and scope of the answers; `report` tells;
-//! `health` makes the neutral shape of report formats of it.
+//! `probes` asks the providers, one question per distinct secret, and `answers`
+//! takes what they say; `judge` makes the verdict of each record and scope of
+//! the answers; `report` tells; `health` makes the neutral shape of report
+//! formats of it.
 
 mod adhoc;
+mod answers;
 mod health;
 pub(super) mod judge;
 mod place;
@@ -158,7 +160,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let max_age = args.max_age.filter(|_| !looks_closer);
     let wish = probes::Wish { require: &args.require, max_age, places: &places };
     let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
-    let mut answers = probes::Answers::none();
+    let mut answers = answers::Answers::none();
     let course = Course { args: &args, context, inventory, interrupted: &interrupted };
     // A probe that hangs cannot be stopped: the report is given beside it.
     let abandon = |batch: &Batch<'_>, answers| conclude(course, batch, &places, answers);
@@ -198,7 +200,7 @@ fn conclude<'r>(
     course: Course<'r>,
     batch: impl Borrow<Batch<'r>>,
     places: impl Borrow<Places<'r>>,
-    answers: probes::Answers,
+    answers: answers::Answers,
 ) -> anyhow::Result<Exit> {
     let Course { args, context, inventory, interrupted } = course;
     let (probes, complete, now) = (answers.count(), answers.complete, context.now());

@@ -5,14 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::place;
-use super::seen::{self, Common, Domains};
+use super::answers::{Answer, Answers, Arrival};
+use super::{place, seen};
 use crate::clock::Span;
 use crate::commands::interruption::Interruption;
 use crate::commands::logins::{self, Sought};
@@ -23,7 +21,7 @@ use crate::exit::{self, Exit, Situation};
 use crate::http::Patience;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
-use crate::provider::{self, Credential, PermissionState};
+use crate::provider::{self, Credential};
 use crate::state::{LastVerdict, VERDICTS};
 use crate::store::StoreProblem;
 
@@ -74,16 +72,6 @@ pub struct Asking<'r, 'a> {
     pub abandon: &'r dyn Fn(&Batch<'a>, Answers) -> anyhow::Result<Exit>,
 }
 
-/// How long probes that are under way are waited for after Ctrl-C.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Whether all that was asked was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Arrival {
-    Whole,
-    Abandoned,
-}
-
 /// The selected records and the questions they come to.
 pub struct Batch<'a> {
     pub records: Vec<(&'a KeyRef, &'a Record, Ask)>,
@@ -102,23 +90,6 @@ pub enum Ask {
     Known(Box<Judgement>),
     /// A verdict young enough to be used again.
     Remembered(Box<LastVerdict>),
-}
-
-/// One answer, reduced.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub judgement: Box<Judgement>,
-    pub domains: Domains,
-    pub permissions: Vec<PermissionState>,
-    pub latency: Duration,
-    pub at: Timestamp,
-}
-
-/// All answers; none for what was not asked before the interruption.
-pub struct Answers {
-    answers: Vec<Option<Answer>>,
-    common: Common,
-    pub complete: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -291,12 +262,11 @@ impl<'a> Batch<'a> {
     /// When the network cannot be set up (a bad variable).
     pub fn ask(&self, asking: Asking<'_, 'a>, answers: &mut Answers) -> anyhow::Result<()> {
         let Asking { context, jobs, interrupted, abandon } = asking;
-        let begin = answers.answers.len();
+        let begin = answers.make_room(self.probes.len());
         let total = self.probes.len() - begin;
         if total == 0 {
             return Ok(());
         }
-        answers.answers.resize_with(self.probes.len(), || None);
         let next = AtomicUsize::new(0);
         let progress = context.console.progress(total, "validating");
         let network = context.net()?;
@@ -331,12 +301,11 @@ impl<'a> Batch<'a> {
             drop(sender);
             if answers.take(context, interrupted, &arriving) == Arrival::Abandoned {
                 progress.clear();
-                let known = Answers { complete: false, ..std::mem::replace(answers, Answers::none()) };
-                let exit = abandon(self, known).unwrap_or(Exit::Interrupted);
+                let exit = abandon(self, answers.abandon()).unwrap_or(Exit::Interrupted);
                 exit::leave(exit);
             }
         });
-        answers.complete &= answers.answers.iter().all(Option::is_some);
+        answers.settle();
         Ok(())
     }
 }
@@ -444,65 +413,4 @@ fn is_young(
 
 fn missing(key: &KeyRef) -> Judgement {
     Judgement::because(Reason::SecretMissing, format!("the store has no secret for `{key}`"))
-}
-
-impl Answers {
-    /// Returns no answers yet.
-    pub fn none() -> Self {
-        Self { answers: Vec::new(), common: Common::default(), complete: true }
-    }
-
-    pub fn get(&self, n: usize) -> Option<&Answer> {
-        self.answers.get(n).and_then(Option::as_ref)
-    }
-
-    /// Returns an answer for good the `last` time, before that a copy.
-    pub fn give(&mut self, n: usize, last: bool) -> Option<Answer> {
-        let answer = self.answers.get_mut(n)?;
-        if last { answer.take() } else { answer.clone() }
-    }
-
-    /// Takes what arrives from the workers until the last has ended, and says
-    /// once why an interrupted run does not end at once: what was asked is
-    /// waited for, some time.
-    fn take(
-        &mut self,
-        context: &Context,
-        interrupted: &Interruption,
-        arriving: &Receiver<(usize, Answer)>,
-    ) -> Arrival {
-        let mut told: Option<Instant> = None;
-        loop {
-            match arriving.recv_timeout(Duration::from_millis(200)) {
-                Ok((n, answer)) => {
-                    let kept = self.common.kept(answer);
-                    if let Some(slot) = self.answers.get_mut(n) {
-                        *slot = Some(kept);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Arrival::Whole,
-            }
-            match told {
-                None if interrupted.is_raised() => {
-                    told = Some(Instant::now());
-                    context.console.note(
-                        "interrupted: waiting a moment for what was asked already; Ctrl-C again ends at once",
-                    );
-                }
-                Some(at) if at.elapsed() > PATIENCE => return Arrival::Abandoned,
-                _ => {}
-            }
-        }
-    }
-
-    /// Returns how many probes were answered.
-    pub fn count(&self) -> usize {
-        self.answers.iter().flatten().count()
-    }
-}
-
-/// Returns a length of time in whole milliseconds.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::probes::{Answers, Batch, Probe};
+use super::answers::Answers;
+use super::probes::{Batch, Probe};
 use crate::commands::accounts::{Mark, bound, marks, marks_of};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record};
