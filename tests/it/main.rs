@@ -39,6 +39,7 @@ mod scale;
 mod schemas;
 mod scope;
 mod secrecy;
+mod secret_mismatch;
 mod send_test;
 mod smtp_real;
 mod smtp_speaker;

@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         super::judge::judge_alone(&mut judgement, described, &args.require, &states, context.now());
     let dead = super::judge::says_dead(&judgement);
     if args.expect.is_some() && !dead {
-        super::witness::say_unproven(&mut judgement, None);
+        super::witness::say_unproven(&mut judgement, None, None);
     }
     let judged = Judged {
         key: None,
@@ -97,6 +97,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         last_success: None,
         domains,
         selectable: domains.elsewhere,
+        slot: None,
     };
     let results = Results::new(vec![judged], 1, true, net.now);
     results.say_unexpected(context, args.expect);

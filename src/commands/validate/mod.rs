@@ -14,6 +14,7 @@ mod place;
 mod probes;
 mod report;
 mod seen;
+mod versions;
 mod witness;
 
 use std::borrow::Borrow;
@@ -151,6 +152,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     check_permissions(selection.keys.iter().map(|it| it.provider), &args.require)?;
     let interrupted = Interruption::watch();
     let places = place::all(inventory, &selection.keys);
+    let versions = versions::Versions::of(inventory);
     // What was not looked at then cannot be told from a verdict.
     let looks_closer = !args.require.is_empty() || args.expect.is_some();
     if looks_closer && args.max_age.is_some() {
@@ -158,7 +160,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         context.console.note(format!("note: `--max-age` is not used: {why}"));
     }
     let max_age = args.max_age.filter(|_| !looks_closer);
-    let wish = probes::Wish { require: &args.require, max_age, places: &places };
+    let wish = probes::Wish { require: &args.require, max_age, places: &places, versions: &versions };
     let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
     let mut answers = answers::Answers::none();
     let course = Course { args: &args, context, inventory, interrupted: &interrupted };

@@ -10,20 +10,21 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::answers::{Answer, Answers, Arrival};
+use super::versions::Versions;
 use super::{place, seen};
 use crate::clock::Span;
 use crate::commands::interruption::Interruption;
 use crate::commands::logins::{self, Sought};
 use crate::commands::permitted;
 use crate::commands::remember::Asked;
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Stored};
 use crate::exit::{self, Exit, Situation};
 use crate::http::Patience;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
 use crate::provider::{self, Credential};
-use crate::state::{LastVerdict, VERDICTS};
-use crate::store::StoreProblem;
+use crate::state::{Entries, LastVerdict, VERDICTS};
+use crate::store::{StoreError, StoreProblem};
 
 /// How many times its `--timeout` a probe of many may wait for the budget of
 /// its account, besides: by default 90 s, so that a budget of a minute is
@@ -51,13 +52,25 @@ pub struct Probe<'a> {
 
 /// What is asked of every key.
 #[derive(Clone, Copy)]
-pub struct Wish<'a> {
+pub struct Wish<'w, 'a> {
     /// Permissions each key must be proven to have.
-    pub require: &'a [String],
+    pub require: &'w [String],
     /// Reuse verdicts younger than this.
     pub max_age: Option<Span>,
     /// The scopes where each key is effective.
-    pub places: &'a BTreeMap<&'a KeyRef, Vec<Scope>>,
+    pub places: &'w BTreeMap<&'a KeyRef, Vec<Scope>>,
+    /// The versions that the `env` store may hold besides the current ones.
+    pub versions: &'a Versions,
+}
+
+/// What the secrets are read with.
+#[derive(Clone, Copy)]
+struct Reading<'r, 'a> {
+    context: &'r Context,
+    inventory: &'a Inventory,
+    wish: Wish<'r, 'a>,
+    /// The verdicts before, where they may be used again.
+    before: Option<&'r Entries<LastVerdict>>,
 }
 
 /// How a batch is asked.
@@ -101,7 +114,7 @@ impl<'a> Batch<'a> {
         context: &Context,
         inventory: &'a Inventory,
         keys: &BTreeSet<&'a KeyRef>,
-        wish: Wish<'_>,
+        wish: Wish<'_, 'a>,
     ) -> anyhow::Result<Self> {
         let before = wish.max_age.map(|_| context.state.entries(VERDICTS));
         let (records, probes) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
@@ -110,45 +123,65 @@ impl<'a> Batch<'a> {
         let mut store_trouble = None;
         for key in keys {
             let Some(record) = inventory.keys.get(key) else { continue };
-            let ask = match context.secret(inventory, key, record, Slot::Current) {
-                Ok(Some(secret)) => {
-                    let asked = Asked::of(context, inventory, key, record, &secret);
-                    let last = before.as_ref().and_then(|it| it.get(record.id.as_str()));
-                    let store = context.store_name_of(inventory, record);
-                    let young = |it: &LastVerdict| {
-                        is_young(it, context, inventory, (key, record), wish)
-                            && asked.is_that_of(it, record, store)
-                    };
-                    match last.filter(young) {
-                        Some(last) => Ask::Remembered(Box::new(last)),
-                        None => batch.take(context, inventory, (key, record), (secret, asked), wish),
-                    }
-                }
-                Ok(None) => {
-                    let again = context.store_again(inventory, key, record);
-                    Ask::Known(Box::new(missing(key).with_hint(again)))
-                }
+            let stored = match context.stored(inventory, key, record, Slot::Current) {
+                Ok(stored) => stored,
                 Err(error) => {
-                    let judgement = Judgement::because(Reason::StoreLocked, error.message.clone()).with_hint(
-                        error.remedy.clone().unwrap_or_else(|| "`keyctl store status`".to_owned()),
-                    );
+                    let judgement = unreadable(&error);
                     // What the first read tells of the whole store need not be asked a thousand times.
                     let hopeless = matches!(error.problem, StoreProblem::TimedOut | StoreProblem::NoService);
                     store_trouble.get_or_insert(error);
-                    if hopeless && batch.probes.is_empty() && !batch.has_remembered() {
+                    if hopeless && !batch.has_read() {
                         break;
                     }
-                    Ask::Known(Box::new(judgement))
+                    batch.records.push((key, record, Ask::Known(Box::new(judgement))));
+                    continue;
                 }
             };
+            let reading = Reading { context, inventory, wish, before: before.as_ref() };
+            let (record, ask) = batch.held_against(reading, (key, record), stored);
             batch.records.push((key, record, ask));
         }
         match store_trouble {
-            Some(error) if batch.probes.is_empty() && !batch.has_remembered() => {
-                Err(Situation::from(error).into())
-            }
+            Some(error) if !batch.has_read() => Err(Situation::from(error).into()),
             _ => Ok(batch),
         }
+    }
+
+    /// Returns how a record gets its answer by what its store holds, and the
+    /// record as it is of that version.
+    fn held_against(
+        &mut self,
+        reading: Reading<'_, 'a>,
+        (key, record): (&'a KeyRef, &'a Record),
+        stored: Stored,
+    ) -> (&'a Record, Ask) {
+        let Reading { context, inventory, wish, before } = reading;
+        let ask = match stored {
+            Stored::Fits(secret) => {
+                let asked = Asked::of(context, inventory, key, record, &secret);
+                let last = before.and_then(|it| it.get(record.id.as_str()));
+                let store = context.store_name_of(inventory, record);
+                let young = |it: &LastVerdict| {
+                    is_young(it, context, inventory, (key, record), wish)
+                        && asked.is_that_of(it, record, store)
+                };
+                match last.filter(young) {
+                    Some(last) => Ask::Remembered(Box::new(last)),
+                    None => self.take(context, inventory, (key, record), (secret, asked), wish),
+                }
+            }
+            Stored::OtherVersion(slot, secret) => {
+                let version = wish.versions.get(key, slot).unwrap_or(record);
+                let asked = (secret, Asked::Version(slot));
+                return (version, self.take(context, inventory, (key, version), asked, wish));
+            }
+            Stored::Absent => {
+                let again = context.store_again(inventory, key, record);
+                Ask::Known(Box::new(missing(key).with_hint(again)))
+            }
+            Stored::Mismatch(mismatch) => Ask::Known(Box::new(mismatch.judgement())),
+        };
+        (record, ask)
     }
 
     /// Makes a question of a secret.
@@ -158,7 +191,7 @@ impl<'a> Batch<'a> {
         inventory: &'a Inventory,
         (key, record): (&'a KeyRef, &'a Record),
         (secret, asked): (Secret, Asked),
-        wish: Wish<'_>,
+        wish: Wish<'_, 'a>,
     ) -> Ask {
         if asked != Asked::Recorded {
             self.asked.insert(key, asked);
@@ -242,8 +275,13 @@ impl<'a> Batch<'a> {
         found.map(|(key, record, _)| (*key, *record)).collect()
     }
 
-    fn has_remembered(&self) -> bool {
-        self.records.iter().any(|(_, _, ask)| matches!(ask, Ask::Remembered(_)))
+    /// Returns whether a single secret could be read.
+    fn has_read(&self) -> bool {
+        let read = |ask: &Ask| match ask {
+            Ask::Probe(_) | Ask::Remembered(_) => true,
+            Ask::Known(judgement) => judgement.has(Reason::SecretMismatch),
+        };
+        self.records.iter().any(|(_, _, ask)| read(ask))
     }
 
     fn question(&mut self, key: &'a KeyRef, record: &'a Record, secret: Secret) -> usize {
@@ -362,7 +400,7 @@ impl Probe<'_> {
         embedded.or_else(|| self.record.account_id.clone())
     }
 
-    fn wish(&mut self, inventory: &Inventory, key: &KeyRef, record: &Record, wish: Wish<'_>) {
+    fn wish(&mut self, inventory: &Inventory, key: &KeyRef, record: &Record, wish: Wish<'_, '_>) {
         for name in wish.require.iter().chain(&record.permissions) {
             let name = permitted::spelling(key.provider, name);
             if !self.permissions.contains(&name) {
@@ -402,13 +440,18 @@ fn is_young(
     context: &Context,
     inventory: &Inventory,
     (key, record): (&KeyRef, &Record),
-    wish: Wish<'_>,
+    wish: Wish<'_, '_>,
 ) -> bool {
     let Some(max_age) = wish.max_age else { return false };
     let age = context.now().as_second() - last.checked_at.as_second();
     let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
     let young = proven && age >= 0 && age <= max_age.seconds;
     young && last.basis == place::basis(inventory, key, record, wish.places)
+}
+
+fn unreadable(error: &StoreError) -> Judgement {
+    Judgement::because(Reason::StoreLocked, error.message.clone())
+        .with_hint(error.remedy.clone().unwrap_or_else(|| "`keyctl store status`".to_owned()))
 }
 
 fn missing(key: &KeyRef) -> Judgement {
