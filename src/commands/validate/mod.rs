@@ -15,6 +15,7 @@ mod probes;
 mod report;
 mod seen;
 mod versions;
+mod wish;
 mod witness;
 
 use std::borrow::Borrow;
@@ -160,7 +161,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         context.console.note(format!("note: `--max-age` is not used: {why}"));
     }
     let max_age = args.max_age.filter(|_| !looks_closer);
-    let wish = probes::Wish { require: &args.require, max_age, places: &places, versions: &versions };
+    let wish = wish::Wish { require: &args.require, max_age, places: &places, versions: &versions };
     let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
     let mut answers = answers::Answers::none();
     let course = Course { args: &args, context, inventory, interrupted: &interrupted };

@@ -10,9 +10,8 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::answers::{Answer, Answers, Arrival};
-use super::versions::Versions;
-use super::{place, seen};
-use crate::clock::Span;
+use super::seen;
+use super::wish::Wish;
 use crate::commands::interruption::Interruption;
 use crate::commands::logins::{self, Sought};
 use crate::commands::permitted;
@@ -21,7 +20,7 @@ use crate::context::{Context, Slot, Stored};
 use crate::exit::{self, Exit, Situation};
 use crate::http::Patience;
 use crate::inventory::Inventory;
-use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
+use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Secret};
 use crate::provider::{self, Credential};
 use crate::state::{Entries, LastVerdict, VERDICTS};
 use crate::store::{StoreError, StoreProblem};
@@ -48,19 +47,6 @@ pub struct Probe<'a> {
     teller: Option<usize>,
     /// What its provider said, where another probe needs that, too.
     said: Option<Box<OnceLock<Judgement>>>,
-}
-
-/// What is asked of every key.
-#[derive(Clone, Copy)]
-pub struct Wish<'w, 'a> {
-    /// Permissions each key must be proven to have.
-    pub require: &'w [String],
-    /// Reuse verdicts younger than this.
-    pub max_age: Option<Span>,
-    /// The scopes where each key is effective.
-    pub places: &'w BTreeMap<&'a KeyRef, Vec<Scope>>,
-    /// The versions that the `env` store may hold besides the current ones.
-    pub versions: &'a Versions,
 }
 
 /// What the secrets are read with.
@@ -162,7 +148,7 @@ impl<'a> Batch<'a> {
                 let last = before.and_then(|it| it.get(record.id.as_str()));
                 let store = context.store_name_of(inventory, record);
                 let young = |it: &LastVerdict| {
-                    is_young(it, context, inventory, (key, record), wish)
+                    wish.is_young(it, context, inventory, (key, record))
                         && asked.is_that_of(it, record, store)
                 };
                 match last.filter(young) {
@@ -429,24 +415,6 @@ impl Probe<'_> {
             None => ask(),
         }
     }
-}
-
-/// A verdict that proved nothing is never young enough, and one that was
-/// judged by other records than now is not of this question. Whether it is of
-/// the same secret only the store can tell: reading that costs little beside
-/// the calls to the provider that are saved.
-fn is_young(
-    last: &LastVerdict,
-    context: &Context,
-    inventory: &Inventory,
-    (key, record): (&KeyRef, &Record),
-    wish: Wish<'_, '_>,
-) -> bool {
-    let Some(max_age) = wish.max_age else { return false };
-    let age = context.now().as_second() - last.checked_at.as_second();
-    let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
-    let young = proven && age >= 0 && age <= max_age.seconds;
-    young && last.basis == place::basis(inventory, key, record, wish.places)
 }
 
 fn unreadable(error: &StoreError) -> Judgement {
