@@ -4,6 +4,7 @@
 use base64::Engine as _;
 
 use super::{Candidate, Recognition, Refusal, TABLE};
+use crate::key::text::{Hidden, hidden};
 use crate::key::{Kind, ProviderId, Secret};
 
 /// A pasted text without what was pasted along.
@@ -149,7 +150,7 @@ fn known(text: &str) -> bool {
 /// Zero-width and direction marks, soft hyphens, byte-order marks: they come
 /// with text copied from web pages.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(hidden(c), Some(Hidden::Invisible | Hidden::Direction))
 }
 
 fn trimmed_newline(text: &str) -> bool {

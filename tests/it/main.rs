@@ -21,6 +21,7 @@ mod domains;
 mod exit_codes;
 mod expect_rejected;
 mod handing;
+mod hidden_text;
 mod highlevel;
 mod http_client;
 mod identify;

@@ -201,7 +201,7 @@ fn from_csv(path: &PathBuf, args: &Args) -> anyhow::Result<Vec<RemoteLocation>> 
             .ok_or_else(|| Situation::usage(format!("line {line} of `{shown}` has no location id")))?;
         let location = RemoteLocation {
             id: id.to_owned(),
-            name: row.get(name).unwrap_or_default().trim().to_owned(),
+            name: printable(row.get(name).unwrap_or_default(), NAME_LIMIT).trim().to_owned(),
             company_id: None,
         };
         let name = location.name.clone();
