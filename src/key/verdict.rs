@@ -49,6 +49,8 @@ pub enum Reason {
     ProviderError,
     UnexpectedResponse,
     SecretMissing,
+    /// The store holds a text that is not the record's; it was not sent.
+    SecretMismatch,
     StoreLocked,
     PermissionNotCheckable,
     PermissionMissing,
@@ -65,7 +67,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::WrongKind,
         Self::Disabled,
         Self::Expired,
@@ -79,6 +81,7 @@ impl Reason {
         Self::ProviderError,
         Self::UnexpectedResponse,
         Self::SecretMissing,
+        Self::SecretMismatch,
         Self::StoreLocked,
         Self::PermissionNotCheckable,
         Self::PermissionMissing,
@@ -109,6 +112,7 @@ impl Reason {
             Self::ProviderError => "provider-error",
             Self::UnexpectedResponse => "unexpected-response",
             Self::SecretMissing => "secret-missing",
+            Self::SecretMismatch => "secret-mismatch",
             Self::StoreLocked => "store-locked",
             Self::PermissionNotCheckable => "permission-not-checkable",
             Self::PermissionMissing => "permission-missing",
@@ -141,6 +145,7 @@ impl Reason {
             | Self::ProviderError
             | Self::UnexpectedResponse
             | Self::SecretMissing
+            | Self::SecretMismatch
             | Self::StoreLocked
             | Self::PermissionNotCheckable => Verdict::Unknown,
             Self::PermissionMissing

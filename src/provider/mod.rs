@@ -23,7 +23,7 @@ pub use allowlist::{Allowlist, AllowlistEntry};
 pub use console::{ConsoleAsk, ConsoleTask, Guide, Model, Stays};
 pub use credential::Credential;
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
-pub use paste::{Identified, Unwrapped, identify, unwrap};
+pub use paste::{Form, Identified, Unwrapped, form, identify, unwrap};
 pub use permissions::{PermissionState, Permissions};
 
 use std::time::Instant;

@@ -52,7 +52,7 @@
 //! name = "HighLevel agency settings"   # required, unique within the key
 //! kind = "manual"                      # or "command", "highlevel"; left out: manual
 //! location = "acme/berlin"
-//! url = "https://…"
+//! url = "https://…"                    # as `command`: no character that cannot be seen
 //! command = ["deploy-key", "--stdin"]
 //!
 //! [rotation.r7f3…]

@@ -231,8 +231,8 @@ fn consumers(section: &Section<'_>) -> Result<Vec<Consumer>, Fail> {
                 .word("kind", &ConsumerKind::ALL.map(ConsumerKind::as_str))?
                 .unwrap_or(ConsumerKind::Manual),
             location: item.scope("location")?,
-            url: item.line("url")?,
-            command: item.texts("command")?,
+            url: item.seen_line("url")?,
+            command: item.seen_texts("command")?,
         });
     }
     Ok(all)

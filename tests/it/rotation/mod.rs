@@ -3,6 +3,7 @@
 
 mod consumers;
 mod crashes;
+mod env_versions;
 mod failures;
 mod guided;
 mod guided_killed;
