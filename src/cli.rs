@@ -1,7 +1,11 @@
 //! The command line: global options, the table of commands, and the way from
 //! arguments to an exit code. A command's own arguments stand in its file.
 
+pub mod completions;
 mod guard;
+pub mod help;
+pub mod man;
+pub mod shared;
 mod twins;
 
 use std::ffi::OsString;
@@ -10,12 +14,15 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Span;
-use crate::commands;
 use crate::context::{Context, Environment};
-use crate::exit::{self, Exit, Situation};
+use crate::exit::{Exit, Situation};
 use crate::key::Scope;
 use crate::output::console::Setup;
 use crate::output::{Console, Format, Want};
+
+// Every verb is a row of the table below.
+use crate::commands::*;
+use crate::exit;
 
 const ABOUT: &str = "Keep, prove, replace and hand out the API and SMTP keys of e-mail platforms
 
@@ -88,13 +95,13 @@ macro_rules! commands {
         /// What to do.
         #[derive(Debug, Subcommand)]
         pub enum Command {
-            $($(#[$attribute])* $variant(Box<commands::$module::Args>),)+
+            $($(#[$attribute])* $variant(Box<$module::Args>),)+
         }
 
         impl Command {
             fn run(self, context: &Context) -> anyhow::Result<Exit> {
                 match self {
-                    $(Self::$variant(args) => commands::$module::run(*args, context),)+
+                    $(Self::$variant(args) => $module::run(*args, context),)+
                 }
             }
         }
@@ -210,7 +217,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     };
     // What prints no report is read by programs, which cannot act on it.
     if !is_raw(word.as_deref()) && word.as_deref() != Some("allowlist") {
-        commands::allowlist::nag(&context);
+        allowlist::nag(&context);
     }
     exit
 }

@@ -3,7 +3,9 @@
 //!
 //! # Map
 //! ```text
-//! commands ─► context ─► inventory   what is recorded (TOML, no secrets)
+//! commands ─► workflow   what keyctl does: rotation, validation, consumers, …
+//!    │           │
+//!    ├───────► context ─► inventory   what is recorded (TOML, no secrets)
 //!    │           ├─────► store       where secrets are (keyring, file, env)
 //!    │           ├─────► provider ─► http, smtp      what vendors do; who sends
 //!    │           └─────► state       what this machine remembers
@@ -37,10 +39,11 @@ pub mod rotation;
 pub mod smtp;
 pub mod state;
 pub mod store;
+pub mod workflow;
 
 /// Runs the program with its arguments and returns the exit code.
 pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> u8 {
     protection::on();
-    commands::completions::answer();
+    cli::completions::answer();
     cli::run(arguments.collect()).code()
 }

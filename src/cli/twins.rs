@@ -2,10 +2,11 @@
 //! itself, but would take one that is set to nothing for a value and name the
 //! option, not the variable, in its errors.
 
-use super::Global;
+use crate::cli::Global;
 use crate::context::Environment;
 use crate::exit::Situation;
-use crate::key::shape::{self, holds_key};
+use crate::key::shape;
+use crate::key::shape::holds_key;
 use crate::store;
 
 /// Fills in what the options left open.

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -15,6 +14,7 @@ use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, Secret};
 use crate::output::{Answer, Page, Report, Tone};
 use crate::store::file;
+use crate::workflow::backup_archive::{Archive, VERSION};
 
 /// Arguments of `backup`.
 #[derive(Debug, clap::Args)]
@@ -28,33 +28,6 @@ pub struct Args {
     /// Protect it with a passphrase
     #[arg(long)]
     passphrase: bool,
-}
-
-/// What a backup holds.
-#[derive(Serialize, Deserialize)]
-pub struct Archive {
-    pub version: u32,
-    /// The inventory's text.
-    pub inventory: String,
-    /// By record id, then version: key ref and secret.
-    secrets: BTreeMap<String, BTreeMap<u32, String>>,
-}
-
-/// The newest form of the file.
-pub const VERSION: u32 = 1;
-
-impl Archive {
-    /// Returns the secret of one version of a record.
-    pub fn secret(&self, id: &str, version: u32) -> Option<Secret> {
-        self.secrets.get(id)?.get(&version).map(|it| Secret::new(it.clone()))
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        use zeroize::Zeroize as _;
-        self.secrets.values_mut().flat_map(|versions| versions.values_mut()).for_each(|it| it.zeroize());
-    }
 }
 
 /// Writes a backup.

@@ -1,9 +1,10 @@
 //! `keyctl disable`.
 
-use super::switching::{self, Turn};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
+use crate::workflow::key_switch;
+use crate::workflow::key_switch::Turn;
 
 /// Arguments of `disable`.
 #[derive(Debug, clap::Args)]
@@ -12,13 +13,13 @@ Where the provider's API can, keyctl switches the key off; else it prints the wa
 console, asks whether it is done, and proves it. A disabled key that is refused is healthy.")]
 pub struct Args {
     /// The key to switch off
-    #[arg(value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", add = crate::cli::completions::keys())]
     key: KeyRefArg,
     /// It is switched off at the provider already: record it
     #[arg(long)]
     done: bool,
     /// The key that switches it off by API
-    #[arg(long, value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(long, value_name = "KEYREF", add = crate::cli::completions::keys())]
     using: Option<KeyRefArg>,
 }
 
@@ -28,5 +29,5 @@ pub struct Args {
 /// Exit 2 where keys cannot be switched off, exit 6 when a person must act,
 /// exit 8 without such a key, exit 9 without consent.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    switching::run(context, &args.key, Turn::Off, args.done, args.using.as_ref())
+    key_switch::run(context, &args.key, Turn::Off, args.done, args.using.as_ref())
 }

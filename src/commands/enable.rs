@@ -1,21 +1,22 @@
 //! `keyctl enable`.
 
-use super::switching::{self, Turn};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
+use crate::workflow::key_switch;
+use crate::workflow::key_switch::Turn;
 
 /// Arguments of `enable`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The key to switch on again
-    #[arg(value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", add = crate::cli::completions::keys())]
     key: KeyRefArg,
     /// It is switched on at the provider already: record it
     #[arg(long)]
     done: bool,
     /// The key that switches it on by API
-    #[arg(long, value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(long, value_name = "KEYREF", add = crate::cli::completions::keys())]
     using: Option<KeyRefArg>,
 }
 
@@ -24,5 +25,5 @@ pub struct Args {
 /// # Errors
 /// As `disable`.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    switching::run(context, &args.key, Turn::On, args.done, args.using.as_ref())
+    key_switch::run(context, &args.key, Turn::On, args.done, args.using.as_ref())
 }

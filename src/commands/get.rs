@@ -1,8 +1,6 @@
 //! `keyctl get`: one secret, or one field of a record, for another program.
 //! Opens one store at most and never the network.
 
-use super::handing::{self, Handed};
-use super::logins::{self, Sought};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -10,6 +8,9 @@ use crate::inventory::select::Filter;
 use crate::key::kind::fixed_words;
 use crate::key::{Kind, ProviderId, Selector};
 use crate::provider;
+use crate::workflow::handout::Handed;
+use crate::workflow::smtp_login::Sought;
+use crate::workflow::{handout, smtp_login};
 
 /// Arguments of `get`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,7 @@ Examples:
   keyctl get mailgun@acme/berlin --field domain")]
 pub struct Args {
     /// The key, or a scope where only one comes into question
-    #[arg(value_name = "KEYREF|SCOPE", add = super::completions::selectors())]
+    #[arg(value_name = "KEYREF|SCOPE", add = crate::cli::completions::selectors())]
     selector: Selector,
     /// Of a scope: the key of this provider
     #[arg(long, value_name = "PROVIDER")]
@@ -79,12 +80,12 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let selected = context.selected(&args.selector)?;
     let filter =
         Filter { provider: args.provider, kind: args.kind, label: args.label.as_deref(), disabled: false };
-    let handed = handing::single(inventory, &selected, filter)?;
+    let handed = handout::single(inventory, &selected, filter)?;
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     if let Some(field) = args.field {
         bytes.extend_from_slice(value(context, inventory, &handed, field)?.as_bytes());
     } else {
-        handing::guard_terminal(context, args.reveal)?;
+        handout::guard_terminal(context, args.reveal)?;
         let secret = context.handout(inventory, handed.key, handed.record, args.slot)?;
         bytes.extend_from_slice(secret.expose().as_bytes());
     }
@@ -125,7 +126,7 @@ fn absent(inventory: &Inventory, handed: &Handed<'_>, field: Field) -> Situation
             "record it: `keyctl set {key} --domain`, or `keyctl scope set {} --domain`",
             key.scope
         )),
-        Field::Login => situation.hint(logins::way_to_record(inventory, Sought::of(key, handed.record))),
+        Field::Login => situation.hint(smtp_login::way_to_record(inventory, Sought::of(key, handed.record))),
         Field::Region => situation.hint(format!("{} has one region only", key.provider)),
         Field::ApiUrl | Field::SmtpHost | Field::SmtpPort => {
             situation.hint(format!("it is a key of kind {kind}"))

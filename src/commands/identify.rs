@@ -4,11 +4,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::intake::{self, SourceArgs, Taken};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::{KeyRef, Kind, ProviderId};
 use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::workflow::secret_input;
+use crate::workflow::secret_input::{SourceArgs, Taken};
 
 /// Arguments of `identify`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,8 @@ pub struct Args {
 /// Exit 2 for what is certainly no key to keep: what it is, and what is wanted.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
-    let taken = intake::take(context, &args.source.source(context, "Paste the text (it is not shown)")?)?;
+    let taken =
+        secret_input::take(context, &args.source.source(context, "Paste the text (it is not shown)")?)?;
     let fingerprint = taken.secret.fingerprint();
     let held = inventory.keys.iter().filter(|(_, record)| record.fingerprint.as_ref() == Some(&fingerprint));
     let matches: Vec<KeyRef> = held.map(|(key, _)| key.clone()).collect();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::listing::{Line, Lines, day, verdict_cell};
+use crate::cli::shared::key_row::{Line, Lines, day, verdict_cell};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyState, ProviderId, Scope};
@@ -14,7 +14,7 @@ use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only keys effective at this scope; for an agency also all below it
-    #[arg(add = super::completions::scopes())]
+    #[arg(add = crate::cli::completions::scopes())]
     scope: Option<Scope>,
     /// Only keys of this provider
     #[arg(long, value_name = "PROVIDER")]

@@ -23,7 +23,7 @@ Examples:
   keyctl permissions --for 'GET /api/profiles?include=lists'   what a request needs, offline")]
 pub struct Args {
     /// The key
-    #[arg(value_name = "KEYREF", required_unless_present = "request", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", required_unless_present = "request", add = crate::cli::completions::keys())]
     key: Option<KeyRefArg>,
     /// Permissions it must be proven to have
     #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',', conflicts_with = "exact")]

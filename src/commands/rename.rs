@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::completions;
+use crate::cli::completions;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;

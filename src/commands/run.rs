@@ -4,12 +4,13 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use super::handing::{self, Handed, Value, Variable};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{ProviderId, Selector};
 use crate::provider;
+use crate::workflow::handout;
+use crate::workflow::handout::{Handed, Value, Variable};
 
 /// The tokens that stores are opened with, by store.
 const STORE_TOKENS: [(&str, &str); 2] = [("vault", "VAULT_TOKEN"), ("vault", "BAO_TOKEN")];
@@ -29,7 +30,7 @@ All of these, and every KEYCTL_…, are cleared first. The exit code is the prog
 is no such program, 126 when it cannot be run.")]
 pub struct Args {
     /// Scopes (the keys effective there) and keys
-    #[arg(value_name = "SCOPE|KEYREF", required = true, add = super::completions::selectors())]
+    #[arg(value_name = "SCOPE|KEYREF", required = true, add = crate::cli::completions::selectors())]
     selectors: Vec<Selector>,
     /// Only keys of these providers, each of which must be there
     #[arg(long, value_name = "PROVIDER,…", value_delimiter = ',')]
@@ -47,8 +48,8 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.all_selected(&args.selectors)?;
-    let handed = handing::handed(context, inventory, &selected, &args.only)?;
-    let variables = handing::variables(context, inventory, &handed)?;
+    let handed = handout::handed(context, inventory, &selected, &args.only)?;
+    let variables = handout::variables(context, inventory, &handed)?;
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Situation::usage("no program was given").hint("write it after `--`").into());
     };

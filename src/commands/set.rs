@@ -3,16 +3,18 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::announcement::must_be_settled;
-use super::described::{self, Described};
-use super::keeping::not_in_rotation;
-use super::logins::{self, Sought};
-use super::selectable::{self, Checked};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
 use crate::output::{Page, Report, Tone};
+use crate::workflow::create_announcement::must_be_settled;
+use crate::workflow::domains::selectable;
+use crate::workflow::domains::selectable::Checked;
+use crate::workflow::key_description::Described;
+use crate::workflow::smtp_login::Sought;
+use crate::workflow::store_secret::not_in_rotation;
+use crate::workflow::{key_description, smtp_login};
 
 /// Arguments of `set`.
 #[derive(Debug, clap::Args)]
@@ -24,13 +26,13 @@ Examples:
   keyctl set mailgun@acme --note ''                     takes the note away")]
 pub struct Args {
     /// The key to change
-    #[arg(value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", add = crate::cli::completions::keys())]
     key: KeyRefArg,
     /// Free text; empty takes it away
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// When it stops working by itself: a date or never
-    #[arg(long, value_name = "DATE|never", value_parser = described::expiry)]
+    #[arg(long, value_name = "DATE|never", value_parser = key_description::expiry)]
     expires: Option<Expiry>,
     /// When the key was made
     #[arg(long, value_name = "DATE", value_parser = crate::clock::date)]
@@ -157,8 +159,10 @@ fn told(
     (key, record): (&KeyRef, &Record),
 ) -> anyhow::Result<String> {
     let sought = Sought::of(key, record);
-    let Some(told) = logins::ask(context, &context.net()?, inventory, sought) else {
-        return Err(logins::missing(inventory, sought, "it takes another key of the account to tell").into());
+    let Some(told) = smtp_login::ask(context, &context.net()?, inventory, sought) else {
+        return Err(
+            smtp_login::missing(inventory, sought, "it takes another key of the account to tell").into()
+        );
     };
     context.console.note(format!("`{}` tells the login of its account: {}", told.by, told.login));
     Ok(told.login)
@@ -167,7 +171,7 @@ fn told(
 /// A login that is the account's may be put right while a key rotates: the
 /// rotation may be waiting for just that.
 fn touches_the_secret(key: &KeyRef, record: &Record, described: &Described) -> bool {
-    let is_the_accounts = logins::are_the_accounts(key.provider, record.kind);
+    let is_the_accounts = smtp_login::are_the_accounts(key.provider, record.kind);
     described.kind.is_some()
         || described.domain.is_some()
         || (described.login.is_some() && !is_the_accounts)

@@ -3,20 +3,20 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::listing::{Line, Lines, verdict_cell};
+use crate::cli::shared::key_row::{Line, Lines, verdict_cell};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
 use crate::output::{Cell, Page, Report, Tone};
-use crate::provider::{self, ConsoleAsk, ConsoleTask};
+use crate::provider::{ConsoleAsk, ConsoleTask};
 use crate::state::ALLOWLISTS;
-use crate::store;
+use crate::{provider, store};
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The key to show
-    #[arg(value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", add = crate::cli::completions::keys())]
     key: KeyRefArg,
 }
 

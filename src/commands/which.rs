@@ -19,7 +19,7 @@ Mailgun setting, the agency's Mailgun setting, LC Email. What is recorded here i
 told keyctl.")]
 pub struct Args {
     /// AGENCY or AGENCY/LOCATION
-    #[arg(value_name = "SCOPE", add = super::completions::scopes())]
+    #[arg(value_name = "SCOPE", add = crate::cli::completions::scopes())]
     scope: Scope,
     /// Only keys of this provider
     #[arg(long, value_name = "PROVIDER")]

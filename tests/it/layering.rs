@@ -89,7 +89,7 @@ fn imports_point_one_way() {
     for (file, text) in sources() {
         let module = file.split(['/', '.']).next().unwrap_or_default().to_owned();
         // The top of the graph may see everything.
-        if ["main", "lib", "cli", "context", "commands"].contains(&module.as_str()) {
+        if ["main", "lib", "cli", "context", "commands", "workflow"].contains(&module.as_str()) {
             continue;
         }
         let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
@@ -122,11 +122,11 @@ fn only_the_console_prints() {
 /// one that went has to be taken out.
 const EXPOSE_CALLS: &[(&str, usize)] = &[
     ("commands/backup.rs", 1),
-    ("commands/delivering/program.rs", 1),
-    ("commands/rotate/walk.rs", 1),
+    ("workflow/consumers/program.rs", 1),
+    ("workflow/rotation/step_wait_for_people.rs", 1),
     ("commands/add/dotenv.rs", 2),
-    ("commands/intake.rs", 3),
-    ("commands/validate/probes.rs", 1),
+    ("workflow/secret_input.rs", 3),
+    ("workflow/validation/probe.rs", 1),
     ("commands/export/mod.rs", 1),
     ("commands/get.rs", 1),
     ("commands/run.rs", 1),

@@ -6,16 +6,18 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Args;
-use super::one::{self, Wanted};
-use super::report::Line;
-use crate::commands::described::Described;
-use crate::commands::intake::{self, Taken};
-use crate::commands::keeping::Existing;
+use crate::commands::add::Args;
+use crate::commands::add::report::Line;
 use crate::context::Context;
-use crate::exit::{self, Exit, Situation};
+use crate::exit;
+use crate::exit::{Exit, Situation};
 use crate::key::{Domain, KeyRef, Kind, Name, ProviderId, Region, Scope, Secret};
 use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::workflow::add_key::Wanted;
+use crate::workflow::key_description::Described;
+use crate::workflow::secret_input::Taken;
+use crate::workflow::store_secret::Existing;
+use crate::workflow::{add_key, secret_input};
 
 /// The names programs use for a secret, and what it is then.
 const SECRETS: [(&str, ProviderId, Option<Kind>); 7] = [
@@ -163,7 +165,7 @@ fn find(args: &Args, scope: &Scope, entries: &[Entry]) -> Vec<Found> {
     };
     let mut found: Vec<Found> = Vec::new();
     for entry in entries.iter().filter(|it| !it.value.is_empty()) {
-        let taken = intake::look_at(&entry.value);
+        let taken = secret_input::look_at(&entry.value);
         let known = SECRETS.iter().find(|(name, ..)| *name == entry.name);
         let (provider, kind) = match (known, taken.candidates.first()) {
             (Some((_, provider, kind)), _) => (*provider, *kind),
@@ -222,7 +224,7 @@ fn added(context: &Context, args: &Args, found: Found) -> DotenvLine {
     if exists {
         return DotenvLine { key, variable, line, exit: Exit::Done, exists, error: None, added: None };
     }
-    match one::add(context, wanted, manner, |_| Ok(taken)) {
+    match add_key::add(context, wanted, manner, |_| Ok(taken)) {
         Ok(added) => {
             let exit = added.exit();
             DotenvLine { key, variable, line, exit, exists, error: None, added: Some(Line::of(&added)) }

@@ -3,19 +3,19 @@
 //! `report` tells.
 
 mod dotenv;
-pub mod one;
 pub mod report;
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::described::{self, Described};
-use super::intake::SourceArgs;
-use super::keeping::Existing;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, Name, Region, Scope};
+use crate::workflow::key_description;
+use crate::workflow::key_description::Described;
+use crate::workflow::secret_input::SourceArgs;
+use crate::workflow::store_secret::Existing;
 
 /// Where the very first key goes when nobody says.
 const FIRST_AGENCY: &str = "default";
@@ -34,7 +34,7 @@ along (quotes, `Bearer`, `api:`, a newline) is taken away. A key that its provid
 saved.")]
 pub struct Args {
     /// PROVIDER[:LABEL]@AGENCY[/LOCATION]
-    #[arg(value_name = "KEYREF", required_unless_present = "from_dotenv", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", required_unless_present = "from_dotenv", add = crate::cli::completions::keys())]
     key: Option<KeyRefArg>,
     /// What the key is for [default: told by the key, or found out]
     #[arg(long, value_name = "KIND")]
@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "DATE", value_parser = crate::clock::date)]
     created: Option<Timestamp>,
     /// When it stops working by itself: a date or never
-    #[arg(long, value_name = "DATE|never", value_parser = described::expiry)]
+    #[arg(long, value_name = "DATE|never", value_parser = key_description::expiry)]
     expires: Option<Expiry>,
     /// What the key shall be able to do
     #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',')]
@@ -87,8 +87,8 @@ pub struct Args {
 }
 
 impl Args {
-    fn manner(&self) -> one::Manner {
-        one::Manner {
+    fn manner(&self) -> crate::workflow::add_key::Manner {
+        crate::workflow::add_key::Manner {
             validate: !self.no_validate,
             force: self.force,
             existing: if self.replace { Existing::Replace } else { Existing::Refuse },
@@ -125,10 +125,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Err(Situation::usage("no key was named").into());
     };
     let key = complete(context, typed)?;
-    let wanted = one::Wanted { key, described: args.described() };
+    let wanted = crate::workflow::add_key::Wanted { key, described: args.described() };
     let asked = format!("Paste the {} key for {} (it is not shown)", wanted.key.provider, wanted.key);
-    let added = one::add(context, wanted, args.manner(), |context| {
-        super::intake::take(context, &args.source.source(context, &asked)?)
+    let added = crate::workflow::add_key::add(context, wanted, args.manner(), |context| {
+        crate::workflow::secret_input::take(context, &args.source.source(context, &asked)?)
     })?;
     let exit = added.exit();
     context.console.report(&report::AddReport { added })?;

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::one::Added;
+use crate::cli::shared::key_row::{expires, verdict_cell};
 use crate::clock::rfc3339;
-use crate::commands::listing::{expires, verdict_cell};
 use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Record, Region, Scope, Verdict};
 use crate::output::{Page, Report, Tone};
+use crate::workflow::add_key::Added;
 
 /// A key that came in, its fields in their order in JSON.
 #[derive(Debug, Clone, Serialize)]

@@ -1,23 +1,21 @@
 //! `keyctl allowlist`: the addresses an account may be called from; shown,
 //! emptied for a while and put back.
 
-mod change;
-mod saved;
-
 use serde_json::{Value, json};
 
-use super::managing::Keyed;
-use super::troubled;
-use crate::clock::{self, Span};
+pub use crate::workflow::allowlist::saved_lists::nag;
+
+use crate::clock::Span;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::text::printable;
 use crate::key::{KeyRef, KeyRefArg, Kind};
 use crate::output::{Page, Report, Table, Tone};
-use crate::provider::{self, Allowlist, AllowlistEntry, Trouble};
-use saved::Saved;
-
-pub use saved::nag;
+use crate::provider::{Allowlist, AllowlistEntry};
+use crate::workflow::allowlist::account::Account;
+use crate::workflow::allowlist::saved_lists::Saved;
+use crate::workflow::managing_key::Keyed;
+use crate::{clock, provider};
 
 /// Arguments of `allowlist`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +29,7 @@ An empty list lets every address in. The whole list is saved on this machine bef
 deleted; nothing restores it by itself, but every command reminds you until it is restored.")]
 pub struct Args {
     /// A key of the account that may change the list
-    #[arg(value_name = "KEYREF", add = super::completions::keys())]
+    #[arg(value_name = "KEYREF", add = crate::cli::completions::keys())]
     key: KeyRefArg,
     /// Save the list and empty it
     #[arg(long, conflicts_with = "restore")]
@@ -57,14 +55,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let facet = facet(&key, record.kind)?;
     let account = Account { context, facet, keyed: Keyed::read(context, inventory, &key)? };
     let entries = if args.relax {
-        change::relax(&account, args.span)?
+        crate::workflow::allowlist::change::relax(&account, args.span)?
     } else if args.restore {
-        change::restore(&account)?
+        crate::workflow::allowlist::change::restore(&account)?
     } else {
         account.read("the IP allowlist was not read")?
     };
     account.note_presence(&entries)?;
-    let saved = saved::of(context, record);
+    let saved = crate::workflow::allowlist::saved_lists::of(context, record);
     if !entries.is_empty() && saved.is_none() && inventory.us_rule(&key.scope.agency) {
         context.console.hint(format!(
             "HighLevel's addresses are not published; to save the key there, `keyctl allowlist {key} --relax \
@@ -86,69 +84,6 @@ fn facet(key: &KeyRef, kind: Kind) -> anyhow::Result<&'static dyn Allowlist> {
             .into());
     }
     Ok(facet)
-}
-
-/// An account, by a key that may be called with.
-struct Account<'a> {
-    context: &'a Context,
-    facet: &'a dyn Allowlist,
-    keyed: Keyed,
-}
-
-impl Account<'_> {
-    fn key(&self) -> &KeyRef {
-        &self.keyed.key
-    }
-
-    /// Returns the list, sorted. Each call has the whole time of a command.
-    fn read(&self, failed: &str) -> anyhow::Result<Vec<AllowlistEntry>> {
-        self.try_read().map_err(|error| error.or_situation(self, failed))
-    }
-
-    fn try_read(&self) -> Result<Vec<AllowlistEntry>, Unread> {
-        self.context.restart_clock();
-        let net = self.context.net().map_err(Unread::Other)?;
-        let mut list = self.facet.read(&net, &self.keyed.credential()).map_err(Unread::Trouble)?;
-        list.sort();
-        Ok(list)
-    }
-
-    fn add(&self, entry: &AllowlistEntry) -> anyhow::Result<Result<(), Trouble>> {
-        self.context.restart_clock();
-        let net = self.context.net()?;
-        Ok(self.facet.add(&net, &self.keyed.credential(), entry))
-    }
-
-    fn remove(&self, address: &str) -> anyhow::Result<Result<bool, Trouble>> {
-        self.context.restart_clock();
-        let net = self.context.net()?;
-        Ok(self.facet.remove(&net, &self.keyed.credential(), address))
-    }
-
-    fn situation(&self, message: &str, trouble: Trouble) -> anyhow::Error {
-        troubled::situation(self.context, &self.keyed.record, message, trouble, Exit::Rejected).into()
-    }
-
-    /// Remembers whether there is a list: it decides later whether a refusal
-    /// may be a block of this address.
-    fn note_presence(&self, entries: &[AllowlistEntry]) -> anyhow::Result<()> {
-        saved::note_presence(self.context, &self.keyed.record, !entries.is_empty())
-    }
-}
-
-/// Why a list was not read.
-enum Unread {
-    Trouble(Trouble),
-    Other(anyhow::Error),
-}
-
-impl Unread {
-    fn or_situation(self, account: &Account<'_>, failed: &str) -> anyhow::Error {
-        match self {
-            Self::Trouble(trouble) => account.situation(failed, trouble),
-            Self::Other(error) => error,
-        }
-    }
 }
 
 struct Listed {

@@ -4,26 +4,19 @@
 //! `keys` looks at single records, `together` at several, `online` at the
 //! providers; `waivers` marks what somebody decided to live with.
 
-mod finding;
-mod keys;
-mod online;
 mod report;
-mod secrets;
-mod together;
-mod waivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::interruption::Interruption;
-use super::reporting::Reports;
+use crate::cli::shared::report_option::Reports;
 use crate::clock::Span;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyState, Record, Scope};
 use crate::state::{VERDICTS, Verdicts};
-
-use finding::{Finding, Severity};
+use crate::workflow::audit::finding::{Finding, Severity};
+use crate::workflow::interrupt::Interruption;
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +35,7 @@ A finding that is to be lived with is waived in the inventory:
   until = 2027-04-01")]
 pub struct Args {
     /// Only keys effective at this scope; for an agency also all below it
-    #[arg(add = super::completions::scopes())]
+    #[arg(add = crate::cli::completions::scopes())]
     scope: Option<Scope>,
     /// Ask the providers for their lists of keys and their logs
     #[arg(long)]
@@ -72,21 +65,26 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         .collect();
     let verdicts: Verdicts = context.state.read(VERDICTS);
     let now = context.now();
-    let look = keys::Look { inventory, verdicts: &verdicts, now, max_age: args.max_age };
+    let look = crate::workflow::audit::one_record::Look {
+        inventory,
+        verdicts: &verdicts,
+        now,
+        max_age: args.max_age,
+    };
     let mut findings: Vec<Finding> = keys.iter().flat_map(|(key, record)| look.at(key, record)).collect();
     let active: BTreeMap<&KeyRef, &Record> =
         keys.iter().filter(|(_, it)| it.state == KeyState::Active).map(|(key, it)| (*key, *it)).collect();
-    findings.extend(together::same_secrets(&active));
-    findings.extend(together::domains(inventory, &verdicts, &active, &scopes));
-    findings.extend(together::missing(inventory, &scopes));
-    findings.extend(together::rotations(inventory, &keys, now));
-    findings.extend(together::machine(context, &keys));
-    let mut online = online::Found::default();
+    findings.extend(crate::workflow::audit::across_records::same_secrets(&active));
+    findings.extend(crate::workflow::audit::across_records::domains(inventory, &verdicts, &active, &scopes));
+    findings.extend(crate::workflow::audit::across_records::missing(inventory, &scopes));
+    findings.extend(crate::workflow::audit::across_records::rotations(inventory, &keys, now));
+    findings.extend(crate::workflow::audit::across_records::machine(context, &keys));
+    let mut online = crate::workflow::audit::online::Found::default();
     if args.online {
-        online = online::look(context, inventory, &keys, &Interruption::watch())?;
+        online = crate::workflow::audit::online::look(context, inventory, &keys, &Interruption::watch())?;
         findings.append(&mut online.findings);
     }
-    waivers::apply(&mut findings, &inventory.waivers, now, args.scope.is_none());
+    crate::workflow::audit::waivers::apply(&mut findings, &inventory.waivers, now, args.scope.is_none());
     sort(&mut findings);
     let exit = exit(&findings, args.strict, &online);
     let complete = !online.interrupted;
@@ -123,7 +121,7 @@ fn sort(findings: &mut [Finding]) {
     });
 }
 
-fn exit(findings: &[Finding], strict: bool, online: &online::Found) -> Exit {
+fn exit(findings: &[Finding], strict: bool, online: &crate::workflow::audit::online::Found) -> Exit {
     let counts = |it: &Finding| !it.waived && (strict || it.severity != Severity::Note);
     let undecided = |it: &Finding| !it.waived && it.undecided;
     let mut codes = vec![Exit::Done];

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::finding::{Finding, Id, Severity};
-use crate::commands::reporting::{self, Reports};
+use crate::cli::shared::report_option;
+use crate::cli::shared::report_option::Reports;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::KeyRef;
 use crate::output::{Check, Checks, Family, Level, Outcome, Page, Report, Rule, Sample, Tone};
+use crate::workflow::audit::finding::{Finding, Id, Severity};
 
 /// What was looked at, and what was found.
 pub struct Audit {
@@ -50,7 +51,7 @@ impl Audit {
             at: context.now(),
             complete: self.complete,
             summary: self.sentence(),
-            file: Some(reporting::inventory_name(context)),
+            file: Some(report_option::inventory_name(context)),
             rules: Id::ALL
                 .into_iter()
                 .map(|id| Rule { id: id.as_str(), text: id.about(), level: id.severity().level() })

@@ -1,7 +1,7 @@
 //! `keyctl consumer add`.
 
-use super::report::{Line, Lines};
-use crate::commands::{completions, delivering, described};
+use crate::cli::completions;
+use crate::commands::consumer::report::{Line, Lines};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -9,6 +9,7 @@ use crate::key::shape::shown;
 use crate::key::text::{first_hidden, printable};
 use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record, Scope};
 use crate::rotation::{Delivery, Progress, Rotation, Stage};
+use crate::workflow::{consumers, key_description};
 
 /// Arguments of `consumer add`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +66,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
     }
     for consumer in &consumers {
-        delivering::ready(inventory, &key, consumer).map_err(|failed| {
+        consumers::ready(inventory, &key, consumer).map_err(|failed| {
             let situation = Situation::usage(failed.why);
             match failed.hint {
                 Some(hint) => situation.hint(hint),
@@ -97,8 +98,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         Ok(consumers.clone())
     })?;
     for consumer in added.iter().filter(|it| it.kind == ConsumerKind::Command) {
-        delivering::approve(context, &consumer.command)?;
-        context.console.note(format!("approved on this machine: {}", delivering::spelt(&consumer.command)));
+        consumers::approve(context, &consumer.command)?;
+        context.console.note(format!("approved on this machine: {}", consumers::spelt(&consumer.command)));
     }
     let lines = added.iter().map(|it| Line::new(context, inventory, &key, it)).collect();
     context.console.report(&Lines { consumers: lines })?;
@@ -144,7 +145,7 @@ fn enter(rotation: &mut Rotation, key: &KeyRef, consumers: &[Consumer]) {
 
 fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consumer>, Situation> {
     let name = args.name.trim();
-    described::check_place("NAME", name)?;
+    key_description::check_place("NAME", name)?;
     is_seen(&args.command)?;
     let command = argv(&args.command)?;
     let kind = match (args.kind, command.is_empty()) {
@@ -164,7 +165,7 @@ fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consum
         && (args.location.is_some() || args.each_location);
     let by_itself = |it: Consumer| {
         let written = Consumer { kind: ConsumerKind::Highlevel, ..it.clone() };
-        if writes && delivering::ready(inventory, key, &written).is_ok() { written } else { it }
+        if writes && consumers::ready(inventory, key, &written).is_ok() { written } else { it }
     };
     let made = |name: String, location: Option<Scope>| Consumer {
         name,

@@ -31,7 +31,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     /// Only the places of this key
-    #[arg(value_name = "KEYREF", add = crate::commands::completions::keys())]
+    #[arg(value_name = "KEYREF", add = crate::cli::completions::keys())]
     key: Option<KeyRefArg>,
 }
 

@@ -1,17 +1,19 @@
 //! `keyctl consumer push`: hands the current key to places that take it by
 //! themselves, outside of a rotation or within one.
 
-use super::remove::no_such_consumer;
-use super::report::{PushReport, Pushed};
-use crate::commands::delivering::{self, HandedOver, Handover, Prover, saved_location};
+use crate::cli::completions;
+use crate::commands::consumer::remove::no_such_consumer;
+use crate::commands::consumer::report::{PushReport, Pushed};
 use crate::commands::send_test::Address;
-use crate::commands::{completions, managing::Keyed};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record};
 use crate::output::Answer;
 use crate::rotation::Progress;
+use crate::workflow::consumers;
+use crate::workflow::consumers::{HandedOver, Handover, Prover, saved_location};
+use crate::workflow::managing_key::Keyed;
 
 /// Arguments of `consumer push`.
 #[derive(Debug, clap::Args)]
@@ -42,14 +44,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let record = inventory.record(&key)?;
     let chosen = chosen(args, &key, record)?;
     for consumer in &chosen {
-        delivering::ready(inventory, &key, consumer).map_err(|it| Situation::usage(it.why))?;
+        consumers::ready(inventory, &key, consumer).map_err(|it| Situation::usage(it.why))?;
     }
     let commands: Vec<(&str, &[String])> = chosen
         .iter()
         .filter(|it| it.kind == ConsumerKind::Command)
         .map(|it| (it.name.as_str(), it.command.as_slice()))
         .collect();
-    delivering::ask_approval(context, &commands)?;
+    consumers::ask_approval(context, &commands)?;
     preview(context, inventory, &key, &chosen)?;
     if chosen.iter().any(|it| it.kind == ConsumerKind::Highlevel) {
         saved_location::acknowledge(context, std::slice::from_ref(&key))?;
@@ -67,7 +69,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         let handover =
             Handover { inventory, key: &key, record: &keyed.record, secret: &keyed.secret, consumer };
         let (state, HandedOver { detail, proof }) =
-            match delivering::hand_over(context, &handover, &mut prover) {
+            match consumers::hand_over(context, &handover, &mut prover) {
                 Ok(handed_over) => (Progress::Pushed, handed_over),
                 Err(failed) => {
                     context.console.warning(format!("`{}`: {}", consumer.name, failed.why));
@@ -126,8 +128,7 @@ fn preview(
         return Ok(());
     }
     for consumer in &writes {
-        let told =
-            delivering::destination(inventory, key, consumer).map_err(|it| Situation::usage(it.why))?;
+        let told = consumers::destination(inventory, key, consumer).map_err(|it| Situation::usage(it.why))?;
         context.console.note(format!("`{}`: {told}", consumer.name));
     }
     match context.console.confirm(&format!("Write `{key}` to {} locations?", writes.len())) {

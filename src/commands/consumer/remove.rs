@@ -1,7 +1,7 @@
 //! `keyctl consumer remove`.
 
-use super::report::{Line, Lines};
-use crate::commands::completions;
+use crate::cli::completions;
+use crate::commands::consumer::report::{Line, Lines};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, KeyRefArg, Record};

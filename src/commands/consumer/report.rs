@@ -3,13 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::check;
-use crate::commands::delivering::{self, Proof};
-use crate::commands::pasting;
 use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Consumer, ConsumerKind, KeyRef, Scope};
 use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::workflow::consumers::{Proof, paste_page};
+use crate::workflow::{checklist, consumers};
 
 /// One place, its fields in the order of JSON.
 #[derive(Debug, Clone, Serialize)]
@@ -32,9 +31,9 @@ impl Line {
             name: consumer.name.clone(),
             kind: consumer.kind,
             location: consumer.location.clone(),
-            url: pasting::url(inventory, key, consumer),
+            url: paste_page::url(inventory, key, consumer),
             command: consumer.command.clone(),
-            approved: runs.then(|| delivering::is_approved(context, &consumer.command)),
+            approved: runs.then(|| consumers::is_approved(context, &consumer.command)),
         }
     }
 }
@@ -61,7 +60,7 @@ impl Report for Lines {
         let mut table = Table::new(&["key", "name", "kind", "location", "where", "approved"]);
         for line in &self.consumers {
             let place = match line.kind {
-                ConsumerKind::Command => delivering::spelt(&line.command),
+                ConsumerKind::Command => consumers::spelt(&line.command),
                 ConsumerKind::Manual | ConsumerKind::Highlevel => line.url.clone().unwrap_or_default(),
             };
             let approved = match line.approved {
@@ -127,7 +126,7 @@ impl Report for PushReport {
         for proof in self.consumers.iter().filter_map(|it| it.proof.as_ref()).filter(|it| it.fresh) {
             page.blank();
             page.line(Tone::Strong, proof.domain.as_str());
-            check::human(&proof.checks, page);
+            checklist::human(&proof.checks, page);
         }
     }
 }

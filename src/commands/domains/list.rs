@@ -5,16 +5,17 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Args;
-use super::pick::{self, Picked, Target};
 use crate::clock::rfc3339;
-use crate::commands::{parallel, troubled};
 use crate::context::Context;
 use crate::domain::{DnsState, DnsSummary, DomainType, SendingDomain, UsRule};
 use crate::exit::Exit;
 use crate::key::{KeyRef, ProviderId, Reason, Region, Verdict};
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::provider::{DomainListing, Net, Trouble};
+use crate::workflow::domains::DomainQuestion;
+use crate::workflow::domains::keys_to_ask;
+use crate::workflow::domains::keys_to_ask::{Picked, Target};
+use crate::workflow::{provider_failure, worker_pool};
 
 /// Lists and details asked for at the same time.
 const JOBS: usize = 8;
@@ -50,19 +51,19 @@ struct Unread {
 /// Lists what can be chosen.
 ///
 /// # Errors
-/// As [`super::run`].
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let picked = pick::pick(args, context, None)?;
+/// As [`crate::commands::domains::run`].
+pub fn run(question: &DomainQuestion, all: bool, context: &Context) -> anyhow::Result<Exit> {
+    let picked = keys_to_ask::pick(question, context, None)?;
     if picked.targets.is_empty() {
         return Err(match &picked.mute {
-            Some((key, kind)) => pick::mute(context.inventory()?, key, *kind).into(),
-            None => super::explain::nobody().into(),
+            Some((key, kind)) => keys_to_ask::mute(context.inventory()?, key, *kind).into(),
+            None => crate::workflow::domains::explain::nobody().into(),
         });
     }
     let net = context.net()?;
     let listings = ask(context, &net, &picked.targets);
     let mut found = Found::new(context, &picked, listings);
-    if !args.all {
+    if !all {
         found.rows.retain(|row| row.line.selectable);
     }
     found.add_details(context, &net, &picked.targets);
@@ -74,10 +75,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 fn ask(context: &Context, net: &Net<'_>, targets: &[Target]) -> Vec<DomainListing> {
     let progress = context.console.progress(targets.len(), "reading domains");
     let timeout = context.timeout();
-    parallel::each(targets, JOBS, |target| {
+    worker_pool::each(targets, JOBS, |target| {
         // One key has the whole command's time; of many, each has its own.
         let deadline = if targets.len() == 1 { net.deadline } else { std::time::Instant::now() + timeout };
-        let listing = match pick::facet(target.provider) {
+        let listing = match keys_to_ask::facet(target.provider) {
             Ok(facet) => facet.list(&Net { deadline, ..*net }, &target.credential()),
             Err(_) => DomainListing::default(),
         };
@@ -123,7 +124,7 @@ impl Found {
             keys: picked.targets.len() + picked.unread.len(),
         };
         for (n, (target, listing)) in picked.targets.iter().zip(listings).enumerate() {
-            let weigh = |trouble| troubled::weighed(context, target.record(), trouble);
+            let weigh = |trouble| provider_failure::weighed(context, target.record(), trouble);
             let troubles: Vec<_> =
                 listing.troubles.into_iter().map(|(region, it)| (region, weigh(it))).collect();
             found.take(n, target, listing.domains, troubles);
@@ -171,7 +172,7 @@ impl Found {
             |row: &Row, provider: ProviderId| row.domain.records.is_none() && row.line.provider == provider;
         for provider in ProviderId::ALL {
             let count = self.rows.iter().filter(|row| lacks(row, provider)).count();
-            let Ok(facet) = pick::facet(provider) else { continue };
+            let Ok(facet) = keys_to_ask::facet(provider) else { continue };
             if count == 0 {
                 continue;
             }
@@ -183,7 +184,7 @@ impl Found {
             }
             let asked: Vec<usize> =
                 (0..self.rows.len()).filter(|n| lacks(&self.rows[*n], provider)).collect();
-            let shown = parallel::each(&asked, JOBS, |n| {
+            let shown = worker_pool::each(&asked, JOBS, |n| {
                 let row = &self.rows[*n];
                 facet.show(net, &targets[row.target].credential(), &row.domain.name, row.domain.region)
             });

@@ -6,15 +6,14 @@
 //! checks one domain from the account to the reply route; `verify` has its DNS
 //! looked at again.
 
-mod explain;
+pub mod explain_report;
 mod list;
-mod near;
-mod pick;
 mod verify;
 
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, Kind, ProviderId, Selector};
+use crate::workflow::domains::{DomainQuestion, explain};
 
 /// Arguments of `domains`.
 #[derive(Debug, clap::Args)]
@@ -29,38 +28,38 @@ Mailgun domains count when they are active, in the US region, not disabled and n
 offers no others. Brevo domains count when authenticated, Klaviyo's when active or warming.")]
 pub struct Args {
     /// Key or scope to ask at [default: every key that may list domains]
-    #[arg(value_name = "KEYREF|SCOPE", add = super::completions::selectors())]
-    selector: Option<Selector>,
+    #[arg(value_name = "KEYREF|SCOPE", add = crate::cli::completions::selectors())]
+    pub selector: Option<Selector>,
     /// Show also the domains that cannot be chosen, with the reasons
     #[arg(long)]
-    all: bool,
+    pub all: bool,
     /// Let domains of the EU region count, too
     #[arg(long)]
-    any_region: bool,
+    pub any_region: bool,
     /// Tell why a domain can or cannot be chosen
     #[arg(long, value_name = "DOMAIN", conflicts_with = "verify")]
-    explain: Option<Domain>,
+    pub explain: Option<Domain>,
     /// Ask the resolver, too, what is published (with --explain or --verify)
     #[arg(long)]
-    dns: bool,
+    pub dns: bool,
     /// Have the provider check the DNS of a domain again: a change there, so it asks first
     #[arg(long, value_name = "DOMAIN")]
-    verify: Option<Domain>,
+    pub verify: Option<Domain>,
     /// Only keys of this provider; with --stdin or --from-env, the provider of that key
     #[arg(long, value_name = "PROVIDER")]
-    provider: Option<ProviderId>,
+    pub provider: Option<ProviderId>,
     /// Only keys of this kind
     #[arg(long, value_name = "KIND")]
-    kind: Option<Kind>,
+    pub kind: Option<Kind>,
     /// Only the key with this label
     #[arg(long, value_name = "LABEL", conflicts_with_all = ["stdin", "from_env"])]
-    label: Option<String>,
+    pub label: Option<String>,
     /// Read a key that is in no inventory from stdin
     #[arg(long, conflicts_with_all = ["from_env", "selector"])]
-    stdin: bool,
+    pub stdin: bool,
     /// Read a key that is in no inventory from an environment variable
     #[arg(long, value_name = "VAR", conflicts_with = "selector")]
-    from_env: Option<String>,
+    pub from_env: Option<String>,
 }
 
 /// Lists, explains or verifies.
@@ -74,11 +73,21 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .hint("name it: `--explain DOMAIN --dns`")
             .into());
     }
+    let question = DomainQuestion {
+        selector: args.selector.clone(),
+        provider: args.provider,
+        kind: args.kind,
+        label: args.label.clone(),
+        any_region: args.any_region,
+        dns: args.dns,
+        stdin: args.stdin,
+        from_env: args.from_env.clone(),
+    };
     if let Some(domain) = &args.explain {
-        return explain::run(&args, context, domain);
+        return explain::run(&question, context, domain);
     }
     if let Some(domain) = &args.verify {
-        return verify::run(&args, context, domain);
+        return verify::run(&question, context, domain);
     }
-    list::run(&args, context)
+    list::run(&question, args.all, context)
 }

@@ -4,22 +4,23 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Args;
-use super::explain::{self, judged, wanted};
-use crate::commands::troubled;
 use crate::context::Context;
 use crate::dns::Found;
 use crate::domain::{DnsState, SendingDomain};
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, KeyRef, Reason, Region};
 use crate::output::{Answer, Cell, Page, Report, Table, Tone};
+use crate::workflow::domains::DomainQuestion;
+use crate::workflow::domains::explain;
+use crate::workflow::domains::explain::{judged, wanted};
+use crate::workflow::provider_failure;
 
 /// Has a domain's DNS checked again and shows its records.
 ///
 /// # Errors
 /// Exit 9 without a yes; as the trouble says when the check was not made.
-pub fn run(args: &Args, context: &Context, domain: &Domain) -> anyhow::Result<Exit> {
-    let asked = explain::Asked::of(args, context)?;
+pub fn run(keys: &DomainQuestion, context: &Context, domain: &Domain) -> anyhow::Result<Exit> {
+    let asked = explain::Asked::of(keys, context)?;
     let net = context.net()?;
     let target = asked.seeing(&net, domain).ok_or_else(explain::nobody)?;
     if let (Some((mute, _)), Some(key)) = (&asked.mute, &target.key) {
@@ -40,14 +41,14 @@ pub fn run(args: &Args, context: &Context, domain: &Domain) -> anyhow::Result<Ex
             .into());
         }
     }
-    let net = crate::commands::proving::net(context)?;
-    let facet = super::pick::facet(target.provider)?;
-    let verified = facet
-        .verify(&net, &target.credential(), domain, None)
-        .map_err(|it| troubled::plain(troubled::weighed(context, target.record(), it), Exit::Failed))?;
+    let net = crate::workflow::new_key_proof::net(context)?;
+    let facet = crate::workflow::domains::keys_to_ask::facet(target.provider)?;
+    let verified = facet.verify(&net, &target.credential(), domain, None).map_err(|it| {
+        provider_failure::plain(provider_failure::weighed(context, target.record(), it), Exit::Failed)
+    })?;
     let records = verified.records.clone().unwrap_or_default();
     let answers =
-        if args.dns { explain::ask_resolver(context, &net, &judged(&records))? } else { Vec::new() };
+        if keys.dns { explain::ask_resolver(context, &net, &judged(&records))? } else { Vec::new() };
     let report = Verified::of(&verified, target.key.clone(), &verified.against(target.rule), &answers);
     context.console.report(&report)?;
     if !report.selectable {

@@ -8,11 +8,12 @@ use std::io::Write;
 
 use zeroize::Zeroizing;
 
-use self::quote::Shell;
-use super::handing::{self, Value, Variable};
+use crate::commands::export::quote::Shell;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::Selector;
+use crate::workflow::handout;
+use crate::workflow::handout::{Value, Variable};
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ Examples:
 A program that only needs the keys while it runs is better served by `keyctl run`.")]
 pub struct Args {
     /// Scopes (the keys effective there) and keys
-    #[arg(value_name = "SCOPE|KEYREF", required = true, add = super::completions::selectors())]
+    #[arg(value_name = "SCOPE|KEYREF", required = true, add = crate::cli::completions::selectors())]
     selectors: Vec<Selector>,
     /// Write for this shell: bash, zsh, fish, pwsh, nu [default: bash]
     #[arg(long, value_name = "SHELL", conflicts_with_all = ["dotenv", "github_env"])]
@@ -50,9 +51,9 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.all_selected(&args.selectors)?;
-    let handed = handing::handed(context, inventory, &selected, &[])?;
-    handing::guard_terminal(context, args.reveal)?;
-    let variables = handing::variables(context, inventory, &handed)?;
+    let handed = handout::handed(context, inventory, &selected, &[])?;
+    handout::guard_terminal(context, args.reveal)?;
+    let variables = handout::variables(context, inventory, &handed)?;
     if args.github_env {
         return github(context, &variables);
     }

@@ -2,20 +2,18 @@
 //! is here stays as it is; what cannot be brought back is named, and no restore
 //! that leaves a key without its secret, or a rotation behind, ends with 0.
 
-mod plan;
-
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::backup::{Archive, VERSION};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::{Inventory, wire};
 use crate::key::Record;
 use crate::output::{Page, Report, Table, Tone};
 use crate::store::{Item, file};
-use plan::{Fate, KeyPlan, RotationPlan, Target, What};
+use crate::workflow::backup_archive::{Archive, VERSION};
+use crate::workflow::restore_plan::{Fate, KeyPlan, RotationPlan, Target, What};
 
 /// Arguments of `restore`.
 #[derive(Debug, clap::Args)]
@@ -52,13 +50,19 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         args.to.as_deref().or(context.global.store.as_deref()).or(here.store.as_deref()).unwrap_or("keyring");
     let mut keys = Vec::new();
     for (key, record) in &saved.keys {
-        keys.push(plan::key((context, here), &archive, (key, record), saved.rotation_of(key), store)?);
+        keys.push(crate::workflow::restore_plan::key(
+            (context, here),
+            &archive,
+            (key, record),
+            saved.rotation_of(key),
+            store,
+        )?);
     }
     if !args.dry_run {
         put_secrets(context, here, &mut keys, store)?;
     }
     let rotations: Vec<RotationPlan> =
-        saved.rotations.values().map(|it| plan::rotation(here, it, &keys)).collect();
+        saved.rotations.values().map(|it| crate::workflow::restore_plan::rotation(here, it, &keys)).collect();
     let wanted = keys.iter().any(|it| matches!(it.what, What::Key | What::Secret))
         || rotations.iter().any(|it| it.fate == Fate::Restored);
     if !args.dry_run && wanted {

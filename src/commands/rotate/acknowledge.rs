@@ -1,13 +1,14 @@
 //! `--ack`, `--ack-all`, `--unack`: one line of the inventory each, so that
 //! what two people say in two copies of the file merges.
 
-use super::start::{chosen, finish, show};
-use super::work::Work;
-use super::{Options, report};
+use crate::commands::rotate::report;
+use crate::commands::rotate::start::{chosen, finish, show};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::rotation::{Progress, Rotation, RotationId, Stage};
+use crate::workflow::rotation::options::Options;
+use crate::workflow::rotation::session::Work;
 
 /// What is said of the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

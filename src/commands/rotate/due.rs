@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Options, start};
 use crate::clock::{Span, rfc3339, spoken};
+use crate::commands::rotate::start;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach, Selected};
 use crate::key::{KeyRef, Record};
 use crate::output::{Page, Report, Table};
+use crate::workflow::rotation::options::Options;
 
 /// A key that expires within this time is due.
 const SOON: Span = Span::seconds(14 * 86_400);

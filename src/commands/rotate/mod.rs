@@ -2,36 +2,19 @@
 //! would be done, `work` does it step by step, each saved before and after.
 
 mod acknowledge;
-mod by_hand;
-mod create;
-mod deploy;
 mod due;
-mod group;
-mod overlap;
-mod owner;
-mod pasted;
-mod plan;
-mod preflight;
-mod proof;
 mod report;
-mod retire;
-mod rights;
 mod start;
-mod swap;
-mod switch_off;
-mod test_key;
 mod undo;
-mod used;
-mod walk;
-mod work;
 
+use crate::cli::completions;
 use crate::clock::Span;
-use crate::commands::completions;
 use crate::commands::send_test::Address;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
-use crate::key::{KeyRef, KeyRefArg, Selector};
+use crate::key::{KeyRefArg, Selector};
+use crate::workflow::rotation::options::Options;
 
 /// Arguments of `rotate`.
 #[derive(Debug, clap::Args)]
@@ -119,29 +102,6 @@ pub struct Args {
     /// Rotate the keys that are due
     #[arg(long, requires = "due")]
     start: bool,
-}
-
-/// What a run was asked for, beyond the keys.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    pub grace: Option<Span>,
-    pub using: Option<KeyRefArg>,
-    pub permissions: Vec<String>,
-    pub stdin: bool,
-    pub walk: bool,
-    pub test_to: Option<Address>,
-    pub compromised: bool,
-    pub kill_now: bool,
-    pub take_over: bool,
-    /// The keys that were named by key ref: only their open questions are
-    /// taken up again.
-    pub named: Vec<KeyRef>,
-    /// `--all`: nobody is asked for what only a person can know.
-    pub all: bool,
-    /// What a person says of the step that waits for them.
-    pub done: bool,
-    pub not_made: bool,
-    pub unused: bool,
 }
 
 /// Runs the verb that the arguments mean.

@@ -3,20 +3,21 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::overlap;
-use super::plan::Plan;
-use super::preflight::console_ask;
-use super::work::{Ended, means};
 use crate::clock::rfc3339;
-use crate::commands::pasting;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::inventory::select::Selected;
 use crate::key::{ConsumerKind, Fingerprint, KeyRef};
 use crate::output::{Cell, Page, Report, Table, Tone};
-use crate::provider::{self, ConsoleTask};
+use crate::provider;
+use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next};
+use crate::workflow::consumers::paste_page;
+use crate::workflow::rotation::plan::Plan;
+use crate::workflow::rotation::preflight::console_ask;
+use crate::workflow::rotation::provider_overlap;
+use crate::workflow::rotation::session::{Ended, means};
 
 /// Who acts next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -166,7 +167,8 @@ fn planned(plan: &Plan) -> Line {
         url: None,
     };
     let steps = plan.steps();
-    let by = if plan.maker == super::plan::Maker::Person { By::Human } else { By::Keyctl };
+    let by =
+        if plan.maker == crate::workflow::rotation::plan::Maker::Person { By::Human } else { By::Keyctl };
     Line {
         key: plan.key().clone(),
         id: None,
@@ -194,7 +196,7 @@ fn planned(plan: &Plan) -> Line {
 fn line(context: &Context, inventory: &Inventory, rotation: &Rotation) -> Line {
     let url = |it: &crate::rotation::Delivery| {
         let record = inventory.keys.get(&it.key)?;
-        pasting::url(inventory, &it.key, record.consumers.iter().find(|held| held.name == it.name)?)
+        paste_page::url(inventory, &it.key, record.consumers.iter().find(|held| held.name == it.name)?)
     };
     let mut consumers: Vec<Place> = Vec::new();
     for delivery in &rotation.consumers {
@@ -340,8 +342,8 @@ fn next_of(
 fn waiting(rotation: &Rotation, until: jiff::Timestamp) -> String {
     let key = &rotation.keys[0];
     let plain = format!("both keys work until {}; then `keyctl rotate {key} --resume`", rfc3339(until));
-    match overlap::ends_by_itself(rotation, until) {
-        Some(end) => format!("{plain}; {}", overlap::ends_before(key, end)),
+    match provider_overlap::ends_by_itself(rotation, until) {
+        Some(end) => format!("{plain}; {}", provider_overlap::ends_before(key, end)),
         None => plain,
     }
 }

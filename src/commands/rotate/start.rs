@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::group::groups;
-use super::plan::{Maker, Plan};
-use super::work::{Ended, Snapshot, Work};
-use super::{Options, by_hand, owner, pasted, preflight, report};
+use crate::commands::rotate::report;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -13,6 +10,11 @@ use crate::inventory::select::{Filter, Reach, Selected};
 use crate::key::KeyRef;
 use crate::output::Answer;
 use crate::rotation::{Rotation, RotationId, Side, Stage};
+use crate::workflow::rotation::options::Options;
+use crate::workflow::rotation::plan::{Maker, Plan};
+use crate::workflow::rotation::same_secret::groups;
+use crate::workflow::rotation::session::{Ended, Snapshot, Work};
+use crate::workflow::rotation::{console_instructions, owner_lock, preflight, step_create_pasted};
 
 /// Shows what would be done; changes nothing.
 ///
@@ -120,7 +122,7 @@ fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Resu
             if by_hand {
                 for plan in plans {
                     let title = format!("Make the new key of `{}`:", plan.key());
-                    by_hand::show(context, &title, plan.guide.as_ref());
+                    console_instructions::show(context, &title, plan.guide.as_ref());
                 }
                 return Err(Situation::human("a person makes the new key in the console")
                     .hint("then give it to the same command with `--yes --stdin` added: `printf %s \"$NEW\" | keyctl rotate … --yes --stdin`")
@@ -138,7 +140,7 @@ fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow:
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let id = RotationId::from_random(random);
-    let me = owner::me(context)?;
+    let me = owner_lock::me(context)?;
     let kill_now = plan.kill_now || (plan.compromised && kills_now(context, plan));
     context.update(|inventory| {
         for (key, version) in plan.keys.iter().zip(&plan.versions) {
@@ -243,12 +245,13 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
 fn wants_key(inventory: &Inventory, id: &RotationId, options: &Options) -> anyhow::Result<()> {
     let Some(rotation) = inventory.rotations.get(id).filter(|_| options.stdin) else { return Ok(()) };
     let snapshot = Snapshot { inventory: inventory.clone(), rotation: rotation.clone() };
-    Ok(pasted::must_be_wanted(&snapshot)?)
+    Ok(step_create_pasted::must_be_wanted(&snapshot)?)
 }
 
 fn meant(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
     let inventory = context.inventory()?;
-    let ids: Vec<RotationId> = super::report::of(inventory, what).map(|it| it.id.clone()).collect();
+    let ids: Vec<RotationId> =
+        crate::commands::rotate::report::of(inventory, what).map(|it| it.id.clone()).collect();
     if ids.is_empty() { Err(none().into()) } else { Ok(ids) }
 }
 

@@ -1,10 +1,7 @@
 //! `--abort` before the switch, `--rollback` while the old key exists.
 
-use super::start::{chosen, finish};
-use super::swap::swap_back;
-use super::work::{Snapshot, Work, as_side};
-use super::{Options, by_hand, pasted, report};
-use crate::commands::logins;
+use crate::commands::rotate::report;
+use crate::commands::rotate::start::{chosen, finish};
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
@@ -12,6 +9,11 @@ use crate::key::{Judgement, Reason, Verdict};
 use crate::output::Answer;
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
+use crate::workflow::rotation::options::Options;
+use crate::workflow::rotation::session::{Snapshot, Work, as_side};
+use crate::workflow::rotation::step_switch::swap_back;
+use crate::workflow::rotation::{console_instructions, step_create_pasted};
+use crate::workflow::smtp_login;
 
 /// Gives up before the switch: the unused key is deleted.
 ///
@@ -48,12 +50,12 @@ fn begin_abort(work: &Work<'_>) -> anyhow::Result<()> {
             rotation.new.state = Some(Liveness::Dead);
             rotation.stage = Stage::Aborted;
         } else if foreign {
-            pasted::drop_foreign(rotation);
+            step_create_pasted::drop_foreign(rotation);
         }
         Ok(())
     })?;
     if foreign {
-        pasted::told_dropped(work, &snapshot);
+        step_create_pasted::told_dropped(work, &snapshot);
     }
     Ok(())
 }
@@ -135,8 +137,8 @@ fn old_works(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let record = as_side(key, snapshot.record()?, &snapshot.rotation.old);
     let mut shown = false;
     loop {
-        let mut judgement = logins::judge(work.context, &snapshot.inventory, (key, &record), &secret)?;
-        logins::doubt(key.provider, record.kind, &mut judgement);
+        let mut judgement = smtp_login::judge(work.context, &snapshot.inventory, (key, &record), &secret)?;
+        smtp_login::doubt(key.provider, record.kind, &mut judgement);
         match judgement.verdict() {
             Verdict::Valid | Verdict::Limited => return Ok(()),
             Verdict::Rejected if sleeps(snapshot, &judgement) => switched_on(work, snapshot, &mut shown)?,
@@ -166,9 +168,10 @@ fn switched_on(work: &Work<'_>, snapshot: &Snapshot, shown: &mut bool) -> anyhow
     let key = snapshot.key();
     if !*shown {
         let old = &snapshot.rotation.old;
-        let title = format!("Switch the old key of `{key}`{} on again:", by_hand::described(old));
-        let guide = by_hand::guide(snapshot, snapshot.record()?, ConsoleTask::Enable);
-        by_hand::show(work.context, &title, guide.as_ref());
+        let title =
+            format!("Switch the old key of `{key}`{} on again:", console_instructions::described(old));
+        let guide = console_instructions::guide(snapshot, snapshot.record()?, ConsoleTask::Enable);
+        console_instructions::show(work.context, &title, guide.as_ref());
         *shown = true;
     }
     if work.testify("Done?") == Answer::Yes {

@@ -1,7 +1,6 @@
 //! `scope add`, `scope set`, `scope remove`.
 
-use super::{EditArgs, tell};
-use crate::commands::selectable::{self, Checked};
+use crate::commands::scope::{EditArgs, tell};
 use crate::context::Context;
 use crate::domain::SelectableDomain;
 use crate::exit::{Exit, Situation};
@@ -9,6 +8,8 @@ use crate::inventory::{Inventory, Place};
 use crate::key::text::printable;
 use crate::key::{Domain, Scope};
 use crate::output::{Answer, Format};
+use crate::workflow::domains::selectable;
+use crate::workflow::domains::selectable::Checked;
 
 /// Records a new scope.
 ///

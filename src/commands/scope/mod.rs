@@ -3,7 +3,7 @@
 //! takes them from the platform.
 
 mod edit;
-mod import;
+pub mod import;
 mod rename;
 mod tell;
 
@@ -49,7 +49,7 @@ Examples:
   keyctl scope set acme/hamburg --email-provider other     it sends with something else")]
 struct EditArgs {
     /// AGENCY or AGENCY/LOCATION
-    #[arg(value_name = "SCOPE", add = super::completions::scopes())]
+    #[arg(value_name = "SCOPE", add = crate::cli::completions::scopes())]
     scope: Scope,
     /// Display name
     #[arg(long, value_name = "NAME")]
@@ -83,14 +83,14 @@ struct ListArgs {}
 #[derive(Debug, clap::Args)]
 struct ShowArgs {
     /// AGENCY or AGENCY/LOCATION
-    #[arg(value_name = "SCOPE", add = super::completions::scopes())]
+    #[arg(value_name = "SCOPE", add = crate::cli::completions::scopes())]
     scope: Scope,
 }
 
 #[derive(Debug, clap::Args)]
 struct RenameArgs {
     /// AGENCY or AGENCY/LOCATION
-    #[arg(value_name = "SCOPE", add = super::completions::scopes())]
+    #[arg(value_name = "SCOPE", add = crate::cli::completions::scopes())]
     scope: Scope,
     /// The new name, or the whole new scope
     #[arg(value_name = "NEW")]

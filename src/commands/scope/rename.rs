@@ -1,7 +1,7 @@
 //! `scope rename`: everything recorded under a name moves with it. Secrets stay
 //! where they are: the store knows records, not names.
 
-use super::tell;
+use crate::commands::scope::tell;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;

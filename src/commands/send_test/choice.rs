@@ -1,12 +1,13 @@
 //! Which key sends, from which domain, and which key may look what became of
 //! the message. Decided by the inventory alone.
 
-use super::Via;
+use crate::commands::send_test::Via;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Selected};
 use crate::key::{Domain, KeyRef, Kind, ProviderId, Record, Scope};
-use crate::provider::{self, TestMail};
+use crate::provider;
+use crate::provider::TestMail;
 
 /// What the arguments say of the key.
 #[derive(Debug, Clone, Copy)]

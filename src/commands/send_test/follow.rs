@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Job, Letter, Status, choice};
 use crate::clock::Span;
-use crate::commands::managing::Keyed;
+use crate::commands::send_test::{Job, Letter, Status, choice};
 use crate::key::{Domain, Reason, Verdict};
 use crate::provider::{Fate, MailEvent, Sent, Trouble};
+use crate::workflow::managing_key::Keyed;
 
 /// The first pauses are shorter: a test domain delivers at once.
 const PAUSES: [Duration; 3] =

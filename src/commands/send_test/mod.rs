@@ -1,16 +1,14 @@
 //! `keyctl send-test`: sends one message with a key, by API or relay, and
 //! follows it until the provider knows what became of it.
 
-mod address;
 mod choice;
 mod follow;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::logins::{self, Sought};
-use super::managing::Keyed;
-use super::troubled;
+pub use crate::workflow::test_mail::address::Address;
+
 use crate::clock::Span;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
@@ -21,10 +19,11 @@ use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Scope, Select
 use crate::output::{Page, Report, Table, Tone};
 use crate::provider::{Delivery, MailEvent, Net, Sent, TestMail, Trouble};
 use crate::smtp::Message;
-pub use address::Address;
-use address::Subject;
-
-const SUBJECT: &str = "keyctl test message";
+use crate::workflow::managing_key::Keyed;
+use crate::workflow::smtp_login::Sought;
+use crate::workflow::test_mail::address::Subject;
+use crate::workflow::test_mail::message::{SUBJECT, message};
+use crate::workflow::{provider_failure, smtp_login};
 
 /// Arguments of `send-test`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +37,7 @@ Examples:
 With --wait: exit 0 delivered, 1 failed, 4 not known in time.")]
 pub struct Args {
     /// The key, or a scope: its Mailgun key, else its Brevo or Klaviyo key
-    #[arg(value_name = "KEYREF|SCOPE", add = super::completions::selectors())]
+    #[arg(value_name = "KEYREF|SCOPE", add = crate::cli::completions::selectors())]
     selector: Selector,
     /// Who gets the message
     #[arg(long, value_name = "ADDR")]
@@ -228,21 +227,6 @@ fn letter(
     Ok(Letter::Message { message, domain })
 }
 
-/// Returns the message that tests a key and a domain.
-pub fn message(key: &KeyRef, domain: &Domain, to: &Address) -> Message {
-    let text = format!(
-        "This is a test message. It was sent with the key {key} by keyctl, to see whether the key works and \
-         the message arrives.\n"
-    );
-    Message {
-        from: format!("keyctl-test@{domain}"),
-        to: to.to_string(),
-        subject: SUBJECT.to_owned(),
-        text,
-        headers: Vec::new(),
-    }
-}
-
 fn announce(job: &Job<'_>, args: &Args, letter: &Letter, delivery: Delivery) {
     let console = &job.context.console;
     let what = match letter {
@@ -297,9 +281,9 @@ fn login(
     if Via::of(keyed.record.kind) != Via::Smtp || keyed.record.login.is_some() {
         return Ok(());
     }
-    let told = logins::ask(context, net, inventory, sought);
+    let told = smtp_login::ask(context, net, inventory, sought);
     let Some(told) = told else {
-        return Err(logins::missing(inventory, sought, "the relay needs"));
+        return Err(smtp_login::missing(inventory, sought, "the relay needs"));
     };
     keyed.record.login = Some(told.login);
     Ok(())
@@ -310,9 +294,9 @@ fn not_taken(job: &Job<'_>, net: &Net<'_>, mut trouble: Trouble) -> Situation {
     let keyed = &job.keyed;
     if let (Via::Smtp, Reason::Unauthorized, Some(login)) = (job.via, trouble.reason, &keyed.record.login)
         && let Some(told) =
-            logins::ask(job.context, net, job.inventory, Sought::of(&keyed.key, &keyed.record))
+            smtp_login::ask(job.context, net, job.inventory, Sought::of(&keyed.key, &keyed.record))
     {
-        logins::explain(&keyed.key, login, &told, &mut trouble);
+        smtp_login::explain(&keyed.key, login, &told, &mut trouble);
     }
     // What the way itself lacks (a test mode, a login) is known without asking.
     if trouble.reason == Reason::PermissionNotCheckable {
@@ -327,7 +311,7 @@ fn not_taken(job: &Job<'_>, net: &Net<'_>, mut trouble: Trouble) -> Situation {
     } else {
         "the message was not taken"
     };
-    troubled::situation(job.context, &job.keyed.record, message, trouble, Exit::Failed)
+    provider_failure::situation(job.context, &job.keyed.record, message, trouble, Exit::Failed)
 }
 
 struct SendReport {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::DEFAULT;
+use crate::commands::store::DEFAULT;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;

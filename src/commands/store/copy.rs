@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::DEFAULT;
+use crate::commands::store::DEFAULT;
 use crate::context::{Context, Slot, Stored, Wanted};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::output::{Answer, Page, Report, Table, Tone};
-use crate::store::{self, Item, Store};
+use crate::store;
+use crate::store::{Item, Store};
 
 /// Arguments of `store copy`.
 #[derive(Debug, clap::Args)]

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::choose;
+use crate::commands::store::choose;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::Secret;
 use crate::output::{Page, Report, Tone};
-use crate::store::file::{self, Created};
+use crate::store::file;
+use crate::store::file::Created;
 
 /// Arguments of `store init`.
 #[derive(Debug, clap::Args)]

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::DEFAULT;
+use crate::commands::store::DEFAULT;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{Cell, Page, Report, Tone};
-use crate::store::{self, Row, Store, StoreError};
+use crate::store;
+use crate::store::{Row, Store, StoreError};
 
 /// Shows the stores.
 ///

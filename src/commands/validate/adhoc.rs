@@ -3,14 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::judge::Judged;
-use super::report::Results;
-use super::{Args, answers};
-use crate::commands::{intake, permitted};
+use crate::commands::validate::Args;
+use crate::commands::validate::report::Results;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, Kind, ProviderId, Record, RecordId};
-use crate::provider::{self, Credential, Detection, Unsorted};
+use crate::provider;
+use crate::provider::{Credential, Detection, Unsorted};
+use crate::workflow::validation::answers;
+use crate::workflow::validation::judge::Judged;
+use crate::workflow::{key_permissions, secret_input};
 
 /// Refuses the options that describe a key which is in no inventory.
 ///
@@ -36,15 +38,15 @@ pub fn refuse_its_options(args: &Args) -> Result<(), Situation> {
 /// Exit 2 when the text is no key of the provider, or its kind is not clear.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let source = match &args.from_env {
-        Some(name) => intake::Source::Variable(name.clone()),
-        None => intake::Source::Stdin,
+        Some(name) => secret_input::Source::Variable(name.clone()),
+        None => secret_input::Source::Stdin,
     };
     if let Some(provider) = args.provider {
         has_kind(provider, args.kind)?;
     }
-    let taken = intake::take(context, &source)?;
+    let taken = secret_input::take(context, &source)?;
     let (provider, kind) = recognise(args, &taken)?;
-    super::check_permissions(std::iter::once(provider.id()), &args.require)?;
+    crate::commands::validate::check_permissions(std::iter::once(provider.id()), &args.require)?;
     let net = context.net()?;
     let start = std::time::Instant::now();
     let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
@@ -64,23 +66,29 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         },
     };
     let credential = Credential { kind, secret, region, domain, login, remote_id: None, account_id: None };
-    let spelt: Vec<String> = args.require.iter().map(|it| permitted::spelling(provider.id(), it)).collect();
+    let spelt: Vec<String> =
+        args.require.iter().map(|it| key_permissions::spelling(provider.id(), it)).collect();
     let states = match judgement.accepted() {
-        true => permitted::prove(&net, provider.id(), &credential, &judgement.facts, &spelt),
+        true => key_permissions::prove(&net, provider.id(), &credential, &judgement.facts, &spelt),
         false => Vec::new(),
     };
-    let domains = super::seen::reduce(&mut judgement.facts, &BTreeSet::new());
+    let domains = crate::workflow::validation::reduce::reduce(&mut judgement.facts, &BTreeSet::new());
     let mut record = Record::new(RecordId::from_random([0; 10]), kind);
     record.describe_secret(&taken.secret, provider.chosen_by_person(kind));
     if login.is_none() {
         ask_for_login(&mut judgement, provider.id(), kind);
     }
     let described = (provider.id(), &record);
-    let lacks_required =
-        super::judge::judge_alone(&mut judgement, described, &args.require, &states, context.now());
-    let dead = super::judge::says_dead(&judgement);
+    let lacks_required = crate::workflow::validation::judge::judge_alone(
+        &mut judgement,
+        described,
+        &args.require,
+        &states,
+        context.now(),
+    );
+    let dead = crate::workflow::validation::judge::says_dead(&judgement);
     if args.expect.is_some() && !dead {
-        super::witness::say_unproven(&mut judgement, None, None);
+        crate::workflow::validation::witness::say_unproven(&mut judgement, None, None);
     }
     let judged = Judged {
         key: None,
@@ -128,7 +136,7 @@ fn has_kind(provider: ProviderId, kind: Option<Kind>) -> Result<(), Situation> {
 /// tells it.
 fn recognise(
     args: &Args,
-    taken: &intake::Taken,
+    taken: &secret_input::Taken,
 ) -> anyhow::Result<(&'static dyn provider::Provider, Option<Kind>)> {
     let candidates: Vec<_> = taken
         .candidates

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::judge::Judged;
-use super::report::Results;
-use super::{Args, FailOn};
-use crate::commands::reporting;
+use crate::cli::shared::report_option;
+use crate::commands::validate::Args;
+use crate::commands::validate::report::Results;
 use crate::context::Context;
 use crate::key::{Cause, KeyRef, Reason, Verdict};
 use crate::output::{Check, Checks, Family, Level, Outcome, Rule, Sample, Samples};
+use crate::workflow::validation::expectation::FailOn;
+use crate::workflow::validation::judge::Judged;
 
 /// The rule of a key that works and should not: `--expect rejected`, or a key
 /// recorded as switched off.
@@ -32,7 +33,7 @@ pub fn checks<'a>(
         at,
         complete: results.summary.complete,
         summary: results.summary.sentence(),
-        file: in_inventory.then(|| reporting::inventory_name(context)),
+        file: in_inventory.then(|| report_option::inventory_name(context)),
         rules: rules(),
         checks: results.judged.iter().map(|one| check(one, args, lines)).collect(),
         families: families(results, at),

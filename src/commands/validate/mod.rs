@@ -7,33 +7,25 @@
 //! formats of it.
 
 mod adhoc;
-mod answers;
 mod health;
-pub(super) mod judge;
-mod place;
-mod probes;
 mod report;
-mod seen;
-mod versions;
-mod wish;
-mod witness;
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
-use super::interruption::Interruption;
-use super::remember;
-use super::reporting::Reports;
+use crate::cli::shared::report_option::Reports;
 use crate::clock::Span;
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach};
-use crate::key::kind::fixed_words;
 use crate::key::{Domain, Kind, ProviderId, Region, Selector, Verdict};
 use crate::state::{EVIDENCE, VERDICTS};
-use place::Places;
-use probes::Batch;
+use crate::workflow::interrupt::Interruption;
+use crate::workflow::validation::at_scope::Places;
+use crate::workflow::validation::expectation::{Expect, FailOn};
+use crate::workflow::validation::probe::Batch;
+use crate::workflow::verdict_memory;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -47,46 +39,46 @@ Examples:
 A call to Brevo from a new address may authorise that network or alert the account's owner.")]
 pub struct Args {
     /// Keys or scopes; an agency means also all below it [default: every key]
-    #[arg(value_name = "KEYREF|SCOPE", add = super::completions::selectors())]
-    selectors: Vec<Selector>,
+    #[arg(value_name = "KEYREF|SCOPE", add = crate::cli::completions::selectors())]
+    pub selectors: Vec<Selector>,
     /// Only keys of this provider; with --stdin or --from-env, the provider of that key
     #[arg(long, value_name = "PROVIDER")]
-    provider: Option<ProviderId>,
+    pub provider: Option<ProviderId>,
     /// Permissions each key must be proven to have
     #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',')]
-    require: Vec<String>,
+    pub require: Vec<String>,
     /// Succeed only if each key is proven dead
     #[arg(long, value_name = "VERDICT")]
-    expect: Option<Expect>,
+    pub expect: Option<Expect>,
     /// Exit 5 when keys are only limited
     #[arg(long)]
-    strict: bool,
+    pub strict: bool,
     /// Verdicts that count as failure; others exit 0 (can be repeated)
     #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
-    fail_on: Vec<FailOn>,
+    pub fail_on: Vec<FailOn>,
     /// Probes at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: u16,
+    pub jobs: u16,
     /// Reuse a verdict younger than this
     #[arg(long, value_name = "DURATION")]
-    max_age: Option<Span>,
+    pub max_age: Option<Span>,
     #[command(flatten)]
-    reports: Reports,
+    pub reports: Reports,
     /// Kind of the key that is in no inventory
     #[arg(long, value_name = "KIND", help_heading = "One key that is in no inventory")]
-    kind: Option<Kind>,
+    pub kind: Option<Kind>,
     /// Its region
     #[arg(long, value_name = "REGION", help_heading = "One key that is in no inventory")]
-    region: Option<Region>,
+    pub region: Option<Region>,
     /// The domain of a sending key
     #[arg(long, value_name = "DOMAIN", help_heading = "One key that is in no inventory")]
-    domain: Option<Domain>,
+    pub domain: Option<Domain>,
     /// The login of an SMTP key
     #[arg(long, value_name = "LOGIN", help_heading = "One key that is in no inventory")]
-    login: Option<String>,
+    pub login: Option<String>,
     /// Read it from stdin
     #[arg(long, conflicts_with_all = ["from_env", "selectors"], help_heading = "One key that is in no inventory")]
-    stdin: bool,
+    pub stdin: bool,
     /// Read it from an environment variable
     #[arg(
         long,
@@ -94,42 +86,8 @@ pub struct Args {
         conflicts_with = "selectors",
         help_heading = "One key that is in no inventory"
     )]
-    from_env: Option<String>,
+    pub from_env: Option<String>,
 }
-
-/// What `--expect` may say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    Rejected,
-}
-
-impl Expect {
-    const ALL: [Self; 1] = [Self::Rejected];
-    fn as_str(self) -> &'static str {
-        "rejected"
-    }
-}
-fixed_words!(Expect, "expectation");
-
-/// What `--fail-on` may say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailOn {
-    Rejected,
-    Unknown,
-    Limited,
-}
-
-impl FailOn {
-    const ALL: [Self; 3] = [Self::Rejected, Self::Unknown, Self::Limited];
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Unknown => "unknown",
-            Self::Limited => "limited",
-        }
-    }
-}
-fixed_words!(FailOn, "verdict to fail on");
 
 /// Validates the selected keys.
 ///
@@ -152,8 +110,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     check_permissions(selection.keys.iter().map(|it| it.provider), &args.require)?;
     let interrupted = Interruption::watch();
-    let places = place::all(inventory, &selection.keys);
-    let versions = versions::Versions::of(inventory);
+    let places = crate::workflow::validation::at_scope::all(inventory, &selection.keys);
+    let versions = crate::workflow::validation::other_versions::Versions::of(inventory);
     // What was not looked at then cannot be told from a verdict.
     let looks_closer = !args.require.is_empty() || args.expect.is_some();
     if looks_closer && args.max_age.is_some() {
@@ -161,13 +119,19 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         context.console.note(format!("note: `--max-age` is not used: {why}"));
     }
     let max_age = args.max_age.filter(|_| !looks_closer);
-    let wish = wish::Wish { require: &args.require, max_age, places: &places, versions: &versions };
-    let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
-    let mut answers = answers::Answers::none();
+    let wish = crate::workflow::validation::requirements::Wish {
+        require: &args.require,
+        max_age,
+        places: &places,
+        versions: &versions,
+    };
+    let mut batch =
+        crate::workflow::validation::probe::Batch::read(context, inventory, &selection.keys, wish)?;
+    let mut answers = crate::workflow::validation::answers::Answers::none();
     let course = Course { args: &args, context, inventory, interrupted: &interrupted };
     // A probe that hangs cannot be stopped: the report is given beside it.
     let abandon = |batch: &Batch<'_>, answers| conclude(course, batch, &places, answers);
-    let asking = probes::Asking {
+    let asking = crate::workflow::validation::probe::Asking {
         context,
         jobs: usize::from(args.jobs),
         interrupted: &interrupted,
@@ -182,7 +146,12 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if args.expect.is_some() {
         let evidence = context.state.entries(EVIDENCE);
         let in_doubt = batch.in_doubt(&answers);
-        let witnesses = witness::candidates(inventory, &selection.keys, &in_doubt, &evidence);
+        let witnesses = crate::workflow::validation::witness::candidates(
+            inventory,
+            &selection.keys,
+            &in_doubt,
+            &evidence,
+        );
         batch.add_witnesses(context, inventory, witnesses);
         batch.ask(asking, &mut answers)?;
     }
@@ -203,16 +172,17 @@ fn conclude<'r>(
     course: Course<'r>,
     batch: impl Borrow<Batch<'r>>,
     places: impl Borrow<Places<'r>>,
-    answers: answers::Answers,
+    answers: crate::workflow::validation::answers::Answers,
 ) -> anyhow::Result<Exit> {
     let Course { args, context, inventory, interrupted } = course;
     let (probes, complete, now) = (answers.count(), answers.complete, context.now());
     let before = context.state.entries(VERDICTS);
     let evidence = context.state.entries(EVIDENCE);
-    let run = judge::Run {
+    let run = crate::workflow::validation::judge::Run {
         context,
         inventory,
-        args,
+        require: &args.require,
+        expect: args.expect,
         batch: batch.borrow(),
         places: places.borrow(),
         before: &before,
@@ -223,7 +193,7 @@ fn conclude<'r>(
     let proven = run.proven(&judged);
     // What is made of ten thousand results can have their memory.
     drop((batch, places, before, evidence));
-    remember::remember_more(context, proven)?;
+    verdict_memory::remember_more(context, proven)?;
     let results = report::Results::new(judged, probes, complete, now);
     results.say_unexpected(context, args.expect);
     let exit = Exit::merge([results.exit(args), results.publish(context, args)?]);
@@ -233,7 +203,7 @@ fn conclude<'r>(
 /// Refuses a permission that none of the providers knows.
 fn check_permissions(providers: impl Iterator<Item = ProviderId>, names: &[String]) -> Result<(), Situation> {
     let providers: BTreeSet<ProviderId> = providers.collect();
-    super::permitted::known(providers, names)
+    crate::workflow::key_permissions::known(providers, names)
         .map_err(|why| Situation::usage(why).hint("`keyctl permissions KEYREF` lists what there is"))
 }
 

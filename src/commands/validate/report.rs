@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::judge::{At, Judged};
-use super::{Args, verdict_exit};
+use crate::cli::shared::key_row::{expires, verdict_cell};
 use crate::clock::rfc3339;
-use crate::commands::listing::{expires, verdict_cell};
+use crate::commands::validate::{Args, verdict_exit};
 use crate::context::{Context, Slot};
 use crate::exit::Exit;
 use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Region, Scope, Verdict};
 use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
+use crate::workflow::validation::judge::{At, Judged};
 
 /// One line of the results, its fields in the contract's order. It borrows
 /// what it tells: of ten thousand only one is there at a time.
@@ -122,7 +122,11 @@ impl<'a> Results<'a> {
     }
 
     /// Says which keys were accepted although they were expected to be dead.
-    pub fn say_unexpected(&self, context: &Context, expect: Option<super::Expect>) {
+    pub fn say_unexpected(
+        &self,
+        context: &Context,
+        expect: Option<crate::workflow::validation::expectation::Expect>,
+    ) {
         let Some(expect) = expect else { return };
         for one in self.judged.iter().filter(|it| it.judgement.accepted()) {
             let name = one.name();
@@ -138,7 +142,11 @@ impl<'a> Results<'a> {
     pub fn publish(&self, context: &Context, args: &Args) -> anyhow::Result<Exit> {
         let exit = if args.reports.any() {
             let lines = args.reports.lines(context)?;
-            args.reports.publish(context, self, &super::health::checks(self, args, context, &lines))?
+            args.reports.publish(
+                context,
+                self,
+                &crate::commands::validate::health::checks(self, args, context, &lines),
+            )?
         } else {
             context.console.report(self)?;
             Exit::Done

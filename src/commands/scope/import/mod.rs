@@ -2,11 +2,6 @@
 //! CSV file that its console exports (`csv_file`). Only names and ids are kept.
 //! `merge` brings the agency up to date; it never takes a location away.
 
-mod csv_file;
-mod merge;
-mod platform;
-
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -17,7 +12,8 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::Scope;
 use crate::output::{Cell, Page, Report, Table, Tone};
-use crate::provider::RemoteLocation;
+use crate::workflow::location_import::Change;
+use crate::workflow::location_import::csv_file;
 
 /// Arguments of `scope import`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +27,7 @@ since that day; only HighLevel's own answer that there is no such location makes
 #[command(group(clap::ArgGroup::new("source").required(true).args(["from", "from_csv"])))]
 pub struct Args {
     /// The agency whose locations are imported
-    #[arg(value_name = "AGENCY", add = crate::commands::completions::scopes())]
+    #[arg(value_name = "AGENCY", add = crate::cli::completions::scopes())]
     agency: Scope,
     /// Read them from the platform with the agency's token
     #[arg(long, value_name = "PLATFORM", value_parser = ["highlevel"])]
@@ -48,74 +44,6 @@ pub struct Args {
     /// Only show what would change
     #[arg(long)]
     dry_run: bool,
-}
-
-/// What an import does to one location.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Change {
-    New,
-    Changed,
-    /// The source does not list it: it stays in use.
-    Missing,
-    /// HighLevel says that there is none with this id: it is no place any more.
-    Gone,
-    Unchanged,
-}
-
-impl Change {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Changed => "changed",
-            Self::Missing => "missing",
-            Self::Gone => "gone",
-            Self::Unchanged => "unchanged",
-        }
-    }
-}
-
-/// Where a list of locations comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    /// The platform's own list, read to its end.
-    Highlevel,
-    /// A file, which may be a part of the list, old, or somebody's own.
-    File,
-}
-
-/// What HighLevel answered when it was asked for one location by its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Exists,
-    /// There is none with this id.
-    Absent,
-}
-
-/// The locations that a source lists.
-#[derive(Debug)]
-struct Listing {
-    source: Source,
-    /// Never empty.
-    found: Vec<RemoteLocation>,
-    /// By id, of locations that are recorded and not listed.
-    answers: BTreeMap<String, Answer>,
-}
-
-impl Listing {
-    /// Takes a list that has something in it.
-    ///
-    /// # Errors
-    /// Exit 4 for an empty one: it tells nothing of the locations there are.
-    fn new(source: Source, found: Vec<RemoteLocation>, from: &str) -> Result<Self, Situation> {
-        if found.is_empty() {
-            return Err(Situation::new(Exit::Unknown, "empty-source", format!("{from} lists no location"))
-                .hint(
-                    "nothing was changed; a location that is not used any more: `keyctl scope remove SCOPE`",
-                ));
-        }
-        Ok(Self { source, found, answers: BTreeMap::new() })
-    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -138,8 +66,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             .into());
     }
     let listing = match &args.from_csv {
-        Some(path) => csv_file::read(path, args)?,
-        None => platform::read(&args.agency, context)?,
+        Some(path) => {
+            let heading = |it: &Option<String>| it.clone().unwrap_or_default();
+            let (id, name) = (heading(&args.id_column), heading(&args.name_column));
+            csv_file::read(path, csv_file::Columns { id: &id, name: &name })?
+        }
+        None => crate::workflow::location_import::highlevel_list::read(&args.agency, context)?,
     };
     let name = &args.agency.agency;
     // Whole seconds: a person reads this file.
@@ -147,7 +79,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let bring_up_to_date = |inventory: &mut Inventory| {
         let mut lines = Vec::new();
         let agency = inventory.agencies.entry(name.clone()).or_default();
-        merge::merge(agency, &listing, now, |location, place, change| {
+        crate::workflow::location_import::merge::merge(agency, &listing, now, |location, place, change| {
             lines.push(Line {
                 scope: Scope { agency: name.clone(), location: Some(location.clone()) },
                 highlevel_id: place.highlevel_id.clone(),

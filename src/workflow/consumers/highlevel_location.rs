@@ -1,0 +1,147 @@
+//! Pushes a Mailgun key into the settings of a HighLevel location: read, put,
+//! read again, every field compared. HighLevel does not document whether a put
+//! leaves all else alone, and never tells the key back.
+
+use crate::context::Context;
+use crate::inventory::Inventory;
+use crate::inventory::select::{Filter, Selected};
+use crate::key::text::printable;
+use crate::key::{Consumer, Domain, KeyRef, Kind, ProviderId, Scope};
+use crate::provider::{MailgunPush, Trouble};
+use crate::workflow::consumers::push_proof::Prover;
+use crate::workflow::consumers::saved_location::SavedLocation;
+use crate::workflow::consumers::{Failed, HandedOver, Handover};
+use crate::workflow::managing_key::Keyed;
+use crate::{checkpoint, provider};
+
+/// Where a push goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub location: Scope,
+    pub location_id: String,
+    pub company_id: Option<String>,
+    pub domain: Domain,
+    /// The token that writes it.
+    pub token: KeyRef,
+}
+
+/// Returns where a consumer's pushes go.
+///
+/// # Errors
+/// What the inventory does not say.
+pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<Target, Failed> {
+    let record = inventory.keys.get(key);
+    if key.provider != ProviderId::Mailgun || record.is_some_and(|it| it.kind == Kind::Smtp) {
+        return Err(Failed::new(format!("HighLevel takes Mailgun's API keys only, and `{key}` is none")));
+    }
+    let location =
+        consumer.location.clone().or_else(|| key.scope.location.is_some().then(|| key.scope.clone()));
+    let Some(location) = location.filter(|it| it.location.is_some()) else {
+        return Err(Failed::new(format!("the consumer `{}` names no location", consumer.name))
+            .hint("add it with `--location AGENCY/LOCATION`"));
+    };
+    let location_id = inventory.place(&location).and_then(|it| it.highlevel_id.clone()).ok_or_else(|| {
+        Failed::new(format!("the HighLevel id of `{location}` is not recorded"))
+            .hint(format!("`keyctl scope set {location} --highlevel-id ID`, or import the locations"))
+    })?;
+    let own = record.and_then(|it| it.domain.clone());
+    let domain =
+        own.or_else(|| inventory.domain_at(&location).map(|(domain, _)| domain)).ok_or_else(|| {
+            Failed::new(format!("no domain is recorded for `{location}`"))
+                .hint(format!("`keyctl scope set {location} --domain DOMAIN`"))
+        })?;
+    let agency = Scope::agency(location.agency.clone());
+    let filter = Filter { provider: Some(ProviderId::Highlevel), ..Filter::default() };
+    let token = inventory.choose(&Selected::Scope(agency.clone()), &[Kind::Agency], filter);
+    let (token, _) = token.map_err(|error| {
+        Failed::new(format!("no HighLevel token of `{agency}` can write the location: {error}"))
+            .hint(format!("`keyctl add highlevel@{agency}` (a token with locations.write)"))
+    })?;
+    Ok(Target {
+        location_id,
+        company_id: inventory.place(&agency).and_then(|it| it.highlevel_id.clone()),
+        domain,
+        token: token.clone(),
+        location,
+    })
+}
+
+/// Pushes, compares and proves.
+pub fn push(
+    context: &Context,
+    handover: &Handover<'_>,
+    prover: &mut Prover<'_>,
+) -> Result<HandedOver, Failed> {
+    let target = write(context, handover)?;
+    let proof = prover.prove(handover, &target)?;
+    let detail = format!("HighLevel took it for {} with {}", target.location, target.domain);
+    Ok(HandedOver { detail, proof: Some(proof) })
+}
+
+fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
+    let target = target(handover.inventory, handover.key, handover.consumer)?;
+    let plain = |error: anyhow::Error| Failed::new(handover.secret.scrub(&format!("{error:#}")));
+    let token = Keyed::read(context, handover.inventory, &target.token).map_err(plain)?;
+    let Some(locations) = provider::provider(ProviderId::Highlevel).locations() else {
+        return Err(Failed::new("HighLevel's locations cannot be written by this build"));
+    };
+    let net = context.net().map_err(plain)?;
+    let credential = token.credential();
+    let read = || {
+        let found =
+            locations.read(&net, &credential, &target.location_id).map_err(|it| told(handover, it))?;
+        found.ok_or_else(|| Failed::new(format!("HighLevel has no location `{}`", target.location_id)))
+    };
+    let before = read()?;
+    let saved = SavedLocation::of(context, handover, &target);
+    let company =
+        target.company_id.as_deref().or(before.location.company_id.as_deref()).ok_or_else(|| {
+            Failed::new("the HighLevel id of the agency is not recorded")
+                .hint(format!("`keyctl scope set {} --highlevel-id COMPANY_ID`", target.location.agency))
+        })?;
+    let push =
+        MailgunPush { location: &target.location_id, company, key: handover.secret, domain: &target.domain };
+    // What a write changes is seen against the first look: what an interrupted
+    // try may have changed must not become the measure of the next.
+    let first = saved.begin(context, &before).map_err(plain)?;
+    checkpoint::pass("location-put");
+    let put = locations.put_mailgun(&net, &credential, &push);
+    checkpoint::pass("location-put");
+    if let Err(trouble) = put {
+        if !trouble.outcome_unknown {
+            saved.forget(context);
+            return Err(told(handover, trouble));
+        }
+        let why = format!("whether HighLevel took it for {} is not known", target.location);
+        return Err(told(handover, Trouble { detail: format!("{why}: {}", trouble.detail), ..trouble }));
+    }
+    let after = read().map_err(|failed| Failed {
+        why: format!(
+            "HighLevel took it for {}, but what else changed there could not be seen: {}",
+            target.location, failed.why
+        ),
+        ..failed
+    })?;
+    let changes = first.changes(&after);
+    if changes.is_empty() {
+        saved.forget(context);
+        return Ok(target);
+    }
+    let fields: Vec<String> = changes.iter().map(|it| printable(&it.field, 120)).collect();
+    let kept = saved.damaged(context, &fields).map_err(plain)?;
+    let failed = Failed::new(format!(
+        "HighLevel took it for {}, but other settings of the location changed, too: {}",
+        target.location,
+        fields.join(", ")
+    ));
+    let hint = format!(
+        "no further location is written until a person names `{}`; the settings as they were: `{}`",
+        handover.key,
+        kept.display()
+    );
+    Err(Failed { damaged: true, ..failed.hint(hint) })
+}
+
+fn told(handover: &Handover<'_>, trouble: Trouble) -> Failed {
+    Failed { why: handover.secret.scrub(&trouble.detail), hint: trouble.hint, damaged: false }
+}

@@ -1,0 +1,91 @@
+//! The places where a person pastes the key: told where, one by one with
+//! `--walk`, else all at once.
+
+use crate::context::Slot;
+use crate::exit::Exit;
+use crate::key::Consumer;
+use crate::output::{Answer, Tone};
+use crate::rotation::{Delivery, Progress, Stage};
+use crate::workflow::console_guide;
+use crate::workflow::consumers::paste_page;
+use crate::workflow::rotation::session::{Flow, Snapshot, Work};
+use crate::workflow::rotation::step_deploy::note;
+
+/// Waits for people: goes through the places with the one at the terminal, or
+/// stops.
+pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+    let waiting: Vec<&Delivery> =
+        snapshot.rotation.consumers.iter().filter(|it| !it.state.is_done()).collect();
+    if work.options.walk && work.context.console.can_ask() {
+        return through(work, snapshot, &waiting);
+    }
+    let key = snapshot.key();
+    let back = snapshot.rotation.stage == Stage::RollingBack;
+    work.context.console.page(|page| {
+        let what = if back { "the old key goes back to" } else { "a person pastes the new key at" };
+        page.line(Tone::Strong, format!("{key}: {what}"));
+        for delivery in &waiting {
+            let url = consumer(snapshot, delivery)
+                .and_then(|it| paste_page::url(&snapshot.inventory, &delivery.key, it));
+            let place = url.map(|it| format!("  {it}")).unwrap_or_default();
+            page.line(Tone::Plain, format!("  {}{place}", delivery.name));
+        }
+    });
+    work.context.console.hint(format!(
+        "copy it with `keyctl get {key} --reveal`; then say so: `keyctl rotate {key} --ack NAME`, or `--walk`"
+    ));
+    Ok(Flow::Stop(Exit::Human))
+}
+
+fn consumer<'a>(snapshot: &'a Snapshot, delivery: &Delivery) -> Option<&'a Consumer> {
+    let record = snapshot.inventory.keys.get(&delivery.key)?;
+    record.consumers.iter().find(|it| it.name == delivery.name)
+}
+
+/// Says where the place is, step by step where its console is known.
+fn tell_way(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery, title: &str) {
+    let consumer = consumer(snapshot, delivery);
+    let recorded = consumer.and_then(|it| it.url.as_deref());
+    let guide = consumer.and_then(|it| paste_page::guide(&snapshot.inventory, &delivery.key, it));
+    if let Some(guide) = guide.filter(|_| recorded.is_none()) {
+        return console_guide::show(work.context, title, &guide);
+    }
+    work.context.console.page(|page| {
+        page.line(Tone::Strong, title);
+        if let Some(url) = recorded {
+            page.line(Tone::Plain, format!("  {url}"));
+        }
+    });
+}
+
+fn through(work: &Work<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyhow::Result<Flow> {
+    let console = &work.context.console;
+    for (n, delivery) in waiting.iter().enumerate() {
+        tell_way(work, snapshot, delivery, &format!("{} of {}: {}", n + 1, waiting.len(), delivery.name));
+        loop {
+            let prompt = "  Enter: it is pasted there; `show`: show the key here; `skip`: later; `stop`: ";
+            let answer = console.ask(prompt).map(|it| it.trim().to_lowercase());
+            work.context.restart_clock();
+            match answer.as_deref() {
+                Some("") => break note(work, delivery, Progress::Acked)?,
+                Some("show") => show(work, snapshot, delivery)?,
+                Some("skip") => break,
+                Some("stop") | None => return Ok(Flow::Stop(Exit::Human)),
+                Some(_) => {}
+            }
+        }
+    }
+    let rotation = work.snapshot()?.rotation;
+    Ok(if rotation.delivered() { Flow::On } else { Flow::Stop(Exit::Human) })
+}
+
+/// Shows the key on the terminal, and only there: `ask` has made sure of it.
+fn show(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery) -> anyhow::Result<()> {
+    let record = snapshot.inventory.record(&delivery.key)?;
+    let question = "  It stays visible in this terminal's history. Show it?";
+    if work.context.console.confirm(question) == Answer::Yes {
+        let secret = work.context.need_secret(&snapshot.inventory, &delivery.key, record, Slot::Current)?;
+        work.context.console.note(format!("  {}", secret.expose()));
+    }
+    Ok(())
+}
