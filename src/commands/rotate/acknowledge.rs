@@ -7,8 +7,9 @@ use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::rotation::{Progress, Rotation, RotationId, Stage};
+use crate::workflow::rotation::engine;
 use crate::workflow::rotation::options::Options;
-use crate::workflow::rotation::session::Work;
+use crate::workflow::rotation::session::Session;
 
 /// What is said of the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +80,8 @@ pub fn run(
     })?;
     // The last one was waited for: go on, at least to the grace period; unless
     // somebody is at it, who will see it.
-    if let Some(work) = delivered.then(|| Work::take(context, options, &id).ok()).flatten() {
-        let ended = vec![work.go()?];
+    if let Some(work) = delivered.then(|| Session::take(context, options, &id).ok()).flatten() {
+        let ended = vec![engine::go(&work)?];
         return finish(context, &report::Rotations::of(context, &ended), &ended);
     }
     show(context, &[id])?;

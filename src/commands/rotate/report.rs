@@ -14,10 +14,11 @@ use crate::provider;
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next};
 use crate::workflow::consumers::paste_page;
+use crate::workflow::rotation::engine::Ended;
 use crate::workflow::rotation::plan::Plan;
-use crate::workflow::rotation::preflight::console_ask;
 use crate::workflow::rotation::provider_overlap;
-use crate::workflow::rotation::session::{Ended, means};
+use crate::workflow::rotation::record_view::console_ask;
+use crate::workflow::rotation::session::means;
 
 /// Who acts next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

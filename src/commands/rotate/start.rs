@@ -10,10 +10,12 @@ use crate::inventory::select::{Filter, Reach, Selected};
 use crate::key::KeyRef;
 use crate::output::Answer;
 use crate::rotation::{Rotation, RotationId, Side, Stage};
+use crate::workflow::rotation::engine;
+use crate::workflow::rotation::engine::Ended;
 use crate::workflow::rotation::options::Options;
 use crate::workflow::rotation::plan::{Maker, Plan};
 use crate::workflow::rotation::same_secret::groups;
-use crate::workflow::rotation::session::{Ended, Snapshot, Work};
+use crate::workflow::rotation::session::{Session, Snapshot};
 use crate::workflow::rotation::{console_instructions, owner_lock, preflight, step_create_pasted};
 
 /// Shows what would be done; changes nothing.
@@ -60,10 +62,10 @@ pub fn start_keys(context: &Context, keys: &BTreeSet<KeyRef>, options: &Options)
     }
     let mut ended = Vec::new();
     for id in &under_way {
-        ended.push(Work::take(context, options, id)?.go()?);
+        ended.push(engine::go(&Session::take(context, options, id)?)?);
     }
     for plan in &plans {
-        ended.push(begin(context, plan, options)?.go()?);
+        ended.push(engine::go(&begin(context, plan, options)?)?);
     }
     finish(context, &report::Rotations::of(context, &ended), &ended)
 }
@@ -136,7 +138,7 @@ fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Resu
 }
 
 /// Saves the intent, in our hands.
-fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow::Result<Work<'a>> {
+fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow::Result<Session<'a>> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let id = RotationId::from_random(random);
@@ -181,7 +183,7 @@ fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow:
         inventory.rotations.insert(id.clone(), rotation);
         Ok(())
     })?;
-    Ok(Work::held(context, options, id, me))
+    Ok(Session::held(context, options, id, me))
 }
 
 /// Asks whether a leaked key is to die before the places have the new one.
@@ -213,7 +215,7 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
         }
         let mut ended = Vec::new();
         for id in ids {
-            ended.push(Work::take(context, options, &id)?.go()?);
+            ended.push(engine::go(&Session::take(context, options, &id)?)?);
         }
         return finish(context, &report::Rotations::of(context, &ended), &ended);
     }
@@ -227,8 +229,8 @@ pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options
     let mut ended = Vec::new();
     let mut codes = Vec::new();
     for id in inventory.rotations.keys() {
-        match Work::take(context, options, id) {
-            Ok(work) => ended.push(work.go()?),
+        match Session::take(context, options, id) {
+            Ok(work) => ended.push(engine::go(&work)?),
             Err(error) => {
                 // A job that meets another at work leaves it alone.
                 let (_, code, message, _) = crate::exit::situation(&error);

@@ -9,8 +9,9 @@ use crate::key::{Judgement, Reason, Verdict};
 use crate::output::Answer;
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
+use crate::workflow::rotation::engine;
 use crate::workflow::rotation::options::Options;
-use crate::workflow::rotation::session::{Snapshot, Work, as_side};
+use crate::workflow::rotation::session::{Session, Snapshot, as_side};
 use crate::workflow::rotation::step_switch::swap_back;
 use crate::workflow::rotation::{console_instructions, step_create_pasted};
 use crate::workflow::smtp_login;
@@ -22,12 +23,12 @@ use crate::workflow::smtp_login;
 /// somebody else has it.
 pub fn abort(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
     let id = chosen(context, what)?;
-    let work = Work::take(context, options, &id)?;
+    let work = Session::take(context, options, &id)?;
     let begun = begin_abort(&work);
     end(context, &work, begun)
 }
 
-fn begin_abort(work: &Work<'_>) -> anyhow::Result<()> {
+fn begin_abort(work: &Session<'_>) -> anyhow::Result<()> {
     let snapshot = work.snapshot()?;
     let stage = snapshot.rotation.stage;
     if matches!(stage, Stage::Aborting | Stage::Aborted) {
@@ -67,12 +68,12 @@ fn begin_abort(work: &Work<'_>) -> anyhow::Result<()> {
 /// work, exit 4 when that could not be told, exit 9 while somebody else has it.
 pub fn rollback(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
     let id = chosen(context, what)?;
-    let work = Work::take(context, options, &id)?;
+    let work = Session::take(context, options, &id)?;
     let begun = begin_rollback(&work);
     end(context, &work, begun)
 }
 
-fn begin_rollback(work: &Work<'_>) -> anyhow::Result<()> {
+fn begin_rollback(work: &Session<'_>) -> anyhow::Result<()> {
     let snapshot = work.snapshot()?;
     let key = snapshot.key();
     let stage = snapshot.rotation.stage;
@@ -114,7 +115,7 @@ fn too_late(snapshot: &Snapshot, why: &str) -> Situation {
     .hint(format!("rotate once more: `keyctl rotate {}` when this rotation is done", snapshot.key()))
 }
 
-fn switch_on(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
+fn switch_on(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let switch = snapshot.provider().keys().and_then(|it| it.switch());
     let id = snapshot.rotation.old.remote_id.as_deref();
     if let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) {
@@ -128,7 +129,7 @@ fn switch_on(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn old_works(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
+fn old_works(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let secret = work.secret(snapshot, Slot::Previous)?;
     let Some(secret) = secret else {
         return Err(too_late(snapshot, "its secret is not in the store").into());
@@ -164,7 +165,7 @@ fn sleeps(snapshot: &Snapshot, judgement: &Judgement) -> bool {
 }
 
 /// Shows a person how the old key is switched on again, and waits for them.
-fn switched_on(work: &Work<'_>, snapshot: &Snapshot, shown: &mut bool) -> anyhow::Result<()> {
+fn switched_on(work: &Session<'_>, snapshot: &Snapshot, shown: &mut bool) -> anyhow::Result<()> {
     let key = snapshot.key();
     if !*shown {
         let old = &snapshot.rotation.old;
@@ -186,11 +187,11 @@ fn switched_on(work: &Work<'_>, snapshot: &Snapshot, shown: &mut bool) -> anyhow
 
 /// Goes on with what was begun; what could not be begun is an error, and the
 /// rotation is let go as it was.
-fn end(context: &Context, work: &Work<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Exit> {
+fn end(context: &Context, work: &Session<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Exit> {
     if let Err(error) = begun {
         work.let_go();
         return Err(error);
     }
-    let ended = vec![work.go()?];
+    let ended = vec![engine::go(&work)?];
     finish(context, &report::Rotations::of(context, &ended), &ended)
 }

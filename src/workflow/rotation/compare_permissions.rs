@@ -8,8 +8,8 @@ use crate::key::{Judgement, KeyRef, Reason, Record, Secret};
 use crate::provider::{Credential, PermissionState, Permissions, RemoteKey, Trouble};
 use crate::workflow::key_permissions::Held;
 use crate::workflow::managing_key::Sought;
-use crate::workflow::rotation::session::{Snapshot, Work};
-use crate::workflow::rotation::step_test::unfit;
+use crate::workflow::rotation::session::{Session, Snapshot};
+use crate::workflow::rotation::unfit::unfit;
 use crate::workflow::{key_permissions, managing_key};
 
 /// A key that was accepted.
@@ -62,7 +62,7 @@ pub fn held(
 /// # Errors
 /// Exit 1 when it lacks some; exit 4 when that could not be asked now.
 pub fn compare(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     new: Seen<'_>,
     old: Option<(&Secret, &Judgement)>,
@@ -108,7 +108,7 @@ impl From<anyhow::Error> for Stop {
 
 /// What was asked for is known by name. Returns what could not be told.
 fn as_wanted(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     facet: &dyn Permissions,
     new: Seen<'_>,
@@ -141,7 +141,7 @@ fn as_wanted(
 /// Nobody knows all that the old key may do: the new one must have what that
 /// one was seen to use. Returns what could not be told.
 fn as_seen(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     facet: &dyn Permissions,
     new: Seen<'_>,
@@ -179,7 +179,7 @@ fn as_seen(
 
 /// Returns all that the new key has, where a list tells: its own, or that of
 /// the managing key.
-fn told(work: &Work<'_>, snapshot: &Snapshot, new: Seen<'_>) -> anyhow::Result<Option<Vec<String>>> {
+fn told(work: &Session<'_>, snapshot: &Snapshot, new: Seen<'_>) -> anyhow::Result<Option<Vec<String>>> {
     if new.facts.permissions.is_some() || !snapshot.provider().clones() {
         return Ok(new.facts.permissions.clone());
     }
@@ -206,7 +206,7 @@ fn lacks(snapshot: &Snapshot, states: &[PermissionState]) -> anyhow::Result<()> 
 
 /// What passes is waited for, unless the old key leaked; what does not pass
 /// must not hold a rotation up for ever.
-fn troubled(work: &Work<'_>, snapshot: &Snapshot, trouble: &Trouble) -> anyhow::Result<()> {
+fn troubled(work: &Session<'_>, snapshot: &Snapshot, trouble: &Trouble) -> anyhow::Result<()> {
     let key = snapshot.key();
     let passes = key_permissions::passes(trouble.reason) || trouble.reason == Reason::UnexpectedResponse;
     if passes && !snapshot.rotation.compromised {

@@ -9,13 +9,13 @@ use crate::exit::Exit;
 use crate::key::Record;
 use crate::provider::{ConsoleTask, Guide, Stays};
 use crate::workflow::console_guide;
-use crate::workflow::rotation::preflight::console_ask;
 use crate::workflow::rotation::provider_overlap;
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
+use crate::workflow::rotation::record_view::console_ask;
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 
 /// Stops until the grace period is over. Somebody who still uses the old key
 /// is a matter for people, not for time.
-pub fn wait(work: &Work<'_>, snapshot: &Snapshot, until: Timestamp) -> Flow {
+pub fn wait(work: &Session<'_>, snapshot: &Snapshot, until: Timestamp) -> Flow {
     let console = &work.context.console;
     let key = snapshot.key();
     match snapshot.rotation.used_at {

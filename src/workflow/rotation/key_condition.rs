@@ -5,8 +5,8 @@ use crate::exit::{Exit, Situation};
 use crate::key::{Reason, Secret, Verdict};
 use crate::rotation::Side;
 use crate::workflow::managing_key::Keyed;
-use crate::workflow::rotation::session::{Snapshot, Work, as_side};
-use crate::workflow::rotation::step_create::list;
+use crate::workflow::rotation::remote_keys::list;
+use crate::workflow::rotation::session::{Session, Snapshot, as_side};
 use crate::workflow::smtp_login;
 
 /// What is known of a key that is to end.
@@ -27,7 +27,7 @@ pub enum Condition {
 ///
 /// # Errors
 /// Exit 1 when it does not, exit 4 when that could not be told.
-pub fn current_works(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
+pub fn current_works(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let record = snapshot.record()?;
     let secret = work.context.need_secret(&snapshot.inventory, snapshot.key(), record, Slot::Current)?;
     let judgement = work.judge(snapshot.key(), record, &secret)?;
@@ -53,7 +53,7 @@ pub fn current_works(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()>
 /// # Errors
 /// When the network cannot be set up.
 pub fn condition(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     side: &Side,
     secret: &Secret,
@@ -97,7 +97,7 @@ pub fn condition(
 /// Returns what the list of keys says of a refused key, where keys are
 /// switched off and the list can be read.
 fn listed(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     side: &Side,
     secret: &Secret,
@@ -127,7 +127,7 @@ fn listed(
 /// # Errors
 /// When the network cannot be set up or the store cannot be read.
 pub fn of_deleted(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     secret: Option<&Secret>,
     manager: Option<&Keyed>,
@@ -151,7 +151,7 @@ pub fn of_deleted(
         Err(error) => return Ok(Condition::Unknown(error.to_string())),
     };
     let ours =
-        crate::workflow::rotation::step_create::of_this_rotation(&snapshot.rotation, record.kind, &rows);
+        crate::workflow::rotation::remote_keys::of_this_rotation(&snapshot.rotation, record.kind, &rows);
     let listed = rows.iter().any(|row| Some(&row.id) == id.as_ref())
         || (snapshot.rotation.stage.is_undoing() && !ours.is_empty());
     Ok(if listed { Condition::Alive } else { Condition::Gone })

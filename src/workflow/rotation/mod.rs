@@ -4,12 +4,17 @@
 
 pub mod compare_permissions;
 pub mod console_instructions;
+pub mod delivery_note;
+pub mod engine;
+pub mod keep_new_key;
 pub mod key_condition;
 pub mod options;
 pub mod owner_lock;
 pub mod plan;
 pub mod preflight;
 pub mod provider_overlap;
+pub mod record_view;
+pub mod remote_keys;
 pub mod same_secret;
 pub mod session;
 pub mod step_check_use;
@@ -21,3 +26,4 @@ pub mod step_retire;
 pub mod step_switch;
 pub mod step_test;
 pub mod step_wait_for_people;
+pub mod unfit;

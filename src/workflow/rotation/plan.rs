@@ -7,7 +7,7 @@ use crate::provider;
 use crate::provider::{ConsoleTask, Guide};
 use crate::rotation::{Delivery, Side};
 use crate::workflow::key_permissions::Held;
-use crate::workflow::rotation::preflight::console_ask;
+use crate::workflow::rotation::record_view::console_ask;
 
 /// Who makes the new key.
 #[derive(Debug, Clone, PartialEq, Eq)]

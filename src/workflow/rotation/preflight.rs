@@ -4,16 +4,15 @@
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{
-    ConsumerKind, Domain, Judgement, KeyRef, KeyState, Kind, Reason, Record, Region, Secret, Verdict,
-};
-use crate::provider::{ConsoleAsk, ConsoleTask, Family, KeyAdmin, Model, RemoteKey};
+use crate::key::{ConsumerKind, Judgement, KeyRef, KeyState, Kind, Reason, Record, Secret, Verdict};
+use crate::provider::{ConsoleTask, KeyAdmin, RemoteKey};
 use crate::rotation::{Delivery, Liveness, Progress, Side};
 use crate::workflow::key_permissions::Held;
 use crate::workflow::managing_key::{Managed, Managing};
 use crate::workflow::rotation::compare_permissions::Seen;
 use crate::workflow::rotation::options::Options;
 use crate::workflow::rotation::plan::{Maker, Plan};
+use crate::workflow::rotation::record_view::{console_ask, family, place};
 use crate::workflow::rotation::{compare_permissions, provider_overlap};
 use crate::workflow::smtp_login::Sought;
 use crate::workflow::store_secret::{not_in_rotation, recorded_store};
@@ -106,30 +105,6 @@ pub fn check(
 
 fn grace(options: &Options) -> i64 {
     if options.compromised { 0 } else { options.grace.map_or(GRACE_SECONDS, |it| it.seconds) }
-}
-
-/// Fills in the domain that a login names, where only the login is recorded.
-pub fn place(record: &mut Record) {
-    let named = record.login.as_ref().filter(|_| record.kind == Kind::Smtp && record.domain.is_none());
-    if let Some(domain) = named.and_then(|login| Domain::parse(login.split_once('@')?.1).ok()) {
-        record.domain = Some(domain);
-    }
-}
-
-/// Returns what a console's guide is asked about a record: a key with the
-/// `wanted` permissions, or, where they are not known, one like that of the
-/// record, which was seen to have those `held`.
-pub fn console_ask<'a>(record: &'a Record, wanted: &'a [String], held: &'a [String]) -> ConsoleAsk<'a> {
-    let name = record.remote_name.as_deref();
-    ConsoleAsk {
-        kind: Some(record.kind),
-        domain: record.domain.as_ref(),
-        permissions: wanted,
-        account_id: record.account_id.as_deref(),
-        remote_name: name,
-        like: Some(Model { name, last2: record.last2.as_deref(), held }),
-        ..ConsoleAsk::default()
-    }
 }
 
 fn ready(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Result<()> {
@@ -346,12 +321,6 @@ fn fill(old: &mut Side, row: &RemoteKey) {
     if let (crate::key::Expiry::Unknown, Some(at)) = (old.expires, row.expires) {
         old.expires = crate::key::Expiry::At(at);
     }
-}
-
-/// Returns which list of keys a record belongs to.
-pub fn family<'a>(record: &'a Record, judgement: Option<&Judgement>) -> Family<'a> {
-    let told: Option<Region> = judgement.and_then(|it| it.facts.region);
-    Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region.or(told) }
 }
 
 fn consumers(

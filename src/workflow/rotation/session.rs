@@ -9,19 +9,15 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
 use crate::output::Answer;
+use crate::provider;
 use crate::provider::{ConsoleTask, KeyAdmin, Provider};
-use crate::rotation::{
-    Canary, Liveness, Means, Owner, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next,
-};
+use crate::rotation::{Canary, Liveness, Means, Owner, Progress, Rotation, RotationId, Side, Stage};
 use crate::store::Item;
 use crate::workflow::managing_key::Keyed;
 use crate::workflow::rotation::options::Options;
-use crate::workflow::rotation::{
-    console_instructions, owner_lock, preflight, step_check_use, step_create, step_create_pasted,
-    step_deploy, step_disable, step_retire, step_switch, step_test, step_wait_for_people,
-};
+use crate::workflow::rotation::owner_lock;
+use crate::workflow::rotation::record_view;
 use crate::workflow::smtp_login;
-use crate::{exit, provider};
 
 /// What a step says about going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,37 +26,28 @@ pub enum Flow {
     Stop(Exit),
 }
 
-/// How work on a rotation ended this time.
-#[derive(Debug)]
-pub struct Ended {
-    pub exit: Exit,
-    /// As it was last seen; `Done` when nothing is left of it.
-    pub rotation: Rotation,
-    pub inventory: Inventory,
-}
-
 /// One rotation in the hands of this process.
-pub struct Work<'a> {
+pub struct Session<'a> {
     pub context: &'a Context,
     pub options: &'a Options,
     pub id: RotationId,
-    me: Owner,
+    pub(crate) me: Owner,
     /// Whether the person named this key in this call, or began the rotation
     /// with it: only then are questions taken up again that are open.
     pub named: bool,
     /// What was proven of a secret in this run: one probe each.
-    judged: RefCell<BTreeMap<Fingerprint, Judgement>>,
+    pub(crate) judged: RefCell<BTreeMap<Fingerprint, Judgement>>,
     /// Whether the key that a person gives was asked for in this run.
     pub given: Cell<bool>,
     /// What this run brought into the store, and no run before it.
-    stored: RefCell<Vec<Item>>,
+    pub(crate) stored: RefCell<Vec<Item>>,
     /// Where the rotation stood when this run took it in hand: what a person
     /// said with `--done` is meant for that step and no later one.
-    begun: Option<(Stage, Option<Liveness>)>,
+    pub(crate) begun: Option<(Stage, Option<Liveness>)>,
     /// Whether a step asked for what a person said with an option.
-    heard: Cell<bool>,
+    pub(crate) heard: Cell<bool>,
     /// Set when the rotation was taken out of the inventory.
-    last: RefCell<Option<Rotation>>,
+    pub(crate) last: RefCell<Option<Rotation>>,
 }
 
 /// The inventory as it stands, and the rotation in it.
@@ -118,14 +105,15 @@ impl Snapshot {
 /// Returns how the old key of a rotation can be switched off.
 pub fn means(provider: &dyn Provider, record: Option<&Record>, rotation: &Rotation) -> Means {
     let switch = provider.keys().is_some_and(|it| it.switch().is_some());
-    let console = |record| provider.console(ConsoleTask::Disable, &preflight::console_ask(record, &[], &[]));
+    let console =
+        |record| provider.console(ConsoleTask::Disable, &record_view::console_ask(record, &[], &[]));
     Means {
         switches_off: switch && rotation.using.is_some() && rotation.old.remote_id.is_some(),
         person_switches_off: record.and_then(console).is_some(),
     }
 }
 
-impl<'a> Work<'a> {
+impl<'a> Session<'a> {
     /// Takes a rotation in hand.
     ///
     /// # Errors
@@ -239,7 +227,7 @@ impl<'a> Work<'a> {
         let rotation = inventory.rotations.get(&self.id).cloned().ok_or_else(|| gone(&self.id))?;
         for key in &rotation.keys {
             if let Some(record) = inventory.keys.get_mut(key) {
-                preflight::place(record);
+                record_view::place(record);
             }
         }
         Ok(Snapshot { inventory, rotation })
@@ -301,46 +289,13 @@ impl<'a> Work<'a> {
         Ok(rotation)
     }
 
-    /// Goes on until something has to be waited for, or went wrong.
-    ///
-    /// # Errors
-    /// Only when the inventory itself cannot be read any more.
-    pub fn go(&self) -> anyhow::Result<Ended> {
-        let result = self.steps();
-        if self.options.stdin && !self.given.get() {
-            self.context.console.warning("the key on stdin was not taken: none was wanted");
-        }
-        let says = self.options.done || self.options.not_made || self.options.unused;
-        if says && !self.heard.get() && result.is_ok() {
-            self.context.console.warning(
-                "nobody waited for what you said (`--done`, `--not-made`, `--unused`); it was not recorded",
-            );
-        }
-        if let Some(rotation) = self.last.borrow().clone() {
-            let inventory = self.context.inventory_file.load()?;
-            let exit = result.unwrap_or(Exit::Failed);
-            return Ok(Ended { exit, rotation, inventory });
-        }
-        let (exit, trouble) = match result {
-            Ok(exit) => (exit, None),
-            Err(error) => {
-                let (exit, code, message, hint) = exit::situation(&error);
-                let situation = Situation { exit, code, message: message.clone(), hint };
-                self.tell(&situation);
-                (exit, Some(message))
-            }
-        };
-        self.release(trouble.as_deref());
-        let Snapshot { inventory, rotation } = self.snapshot()?;
-        Ok(Ended { exit, rotation, inventory })
-    }
-
     /// Lets the rotation go as it is.
     pub fn let_go(&self) {
         self.release(None);
     }
 
-    fn release(&self, trouble: Option<&str>) {
+    /// Gives the rotation back, with what stopped it.
+    pub(crate) fn release(&self, trouble: Option<&str>) {
         let release = self.context.update(|inventory| {
             if let Some(rotation) = inventory.rotations.get_mut(&self.id)
                 && rotation.owner.as_ref().is_some_and(|it| owner_lock::same(it, &self.me))
@@ -364,42 +319,6 @@ impl<'a> Work<'a> {
         console.warning(format!("{name}{}", situation.message));
         if let Some(hint) = &situation.hint {
             console.hint(hint);
-        }
-    }
-
-    fn steps(&self) -> anyhow::Result<Exit> {
-        loop {
-            let snapshot = self.snapshot()?;
-            let step = next(&snapshot.rotation, self.context.now(), snapshot.means());
-            self.context.console.detail(format!(
-                "{}: {} → {step:?}",
-                snapshot.key(),
-                snapshot.rotation.stage
-            ));
-            let flow = match step {
-                Step::Create => step_create::step(self, &snapshot)?,
-                Step::Test if self.options.stdin && !self.given.get() && snapshot.by_person() => {
-                    step_create_pasted::another(self, &snapshot)?
-                }
-                Step::Test => step_test::step(self, &snapshot)?,
-                Step::Switch => step_switch::switch(self, &snapshot)?,
-                Step::Deploy => step_deploy::step(self, &snapshot)?,
-                Step::BeginGrace => step_deploy::begin_grace(self, &snapshot)?,
-                Step::CheckUse => step_check_use::step(self, &snapshot)?,
-                Step::Disable => step_disable::step(self, &snapshot)?,
-                Step::Retire => step_retire::retire(self, &snapshot)?,
-                Step::Prove => step_retire::prove(self, &snapshot)?,
-                Step::Finish => step_retire::finish(self, &snapshot)?,
-                Step::Wait(Pause::People) => step_wait_for_people::step(self, &snapshot)?,
-                Step::Wait(Pause::Campaign) => step_deploy::held_up(self, &snapshot),
-                Step::Wait(Pause::Time(until)) => console_instructions::wait(self, &snapshot, until),
-            };
-            if let Flow::Stop(exit) = flow {
-                return Ok(exit);
-            }
-            if self.last.borrow().is_some() {
-                return Ok(Exit::Done);
-            }
         }
     }
 

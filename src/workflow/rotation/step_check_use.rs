@@ -8,12 +8,12 @@ use crate::output::Answer;
 use crate::provider::Trouble;
 use crate::rotation::{Rotation, Stage};
 use crate::workflow::managing_key::Keyed;
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
-use crate::workflow::rotation::step_create::is_passing;
+use crate::workflow::rotation::remote_keys::is_passing;
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 
 /// Goes on to the end of the old key, unless somebody has used it since the
 /// last place was done: that begins another grace period, once per use.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let rotation = &snapshot.rotation;
     let key = snapshot.key();
     if let Some(used) = last_use(work, snapshot)? {
@@ -44,7 +44,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 /// # Errors
 /// Exit 4 when the logs cannot be read now, exit 6 when they cannot tell;
 /// unless a person says that nothing uses the old key.
-fn last_use(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<jiff::Timestamp>> {
+fn last_use(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<jiff::Timestamp>> {
     let rotation = &snapshot.rotation;
     let record = snapshot.record()?;
     let Some(admin) = snapshot.provider().keys() else { return Ok(None) };
@@ -81,7 +81,7 @@ fn last_use(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<jiff:
 }
 
 /// Returns whether a person says that nothing uses the old key any more.
-fn is_unused(work: &Work<'_>, snapshot: &Snapshot) -> bool {
+fn is_unused(work: &Session<'_>, snapshot: &Snapshot) -> bool {
     if work.said_unused() {
         return true;
     }

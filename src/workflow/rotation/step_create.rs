@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use crate::clock::Span;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
-use crate::inventory::Inventory;
-use crate::key::{Expiry, Kind, Reason, Record, Secret};
-use crate::provider::{CreatedKey, KeyAdmin, NewKey, RemoteKey, Trouble};
-use crate::rotation::{Liveness, Rotation, Side, Stage};
-use crate::store::Item;
+use crate::key::{Kind, Reason, Record};
+use crate::provider::{KeyAdmin, NewKey, Trouble};
+use crate::rotation::{Rotation, Side, Stage};
 use crate::workflow::managing_key::Keyed;
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
+use crate::workflow::rotation::keep_new_key::{adopt, keep};
+use crate::workflow::rotation::remote_keys::{clear_orphans, is_passing, list};
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 use crate::workflow::rotation::step_create_pasted;
 use crate::workflow::store_secret::own_store;
 
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 2;
 const LONGEST_NAME: usize = 100;
 
 /// Makes the new key, or finds out what became of the last attempt.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if snapshot.rotation.stage == Stage::Creating
         && let Some(secret) = work.secret(snapshot, Slot::Pending)?
     {
@@ -40,7 +40,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 
 /// Announces the intent: from now on a key may exist.
 /// A clone has no name of its own, by which the old key might be taken for it.
-fn announce(work: &Work<'_>, login: Option<String>) -> anyhow::Result<()> {
+fn announce(work: &Session<'_>, login: Option<String>) -> anyhow::Result<()> {
     let today = work.context.now();
     let clones = work.snapshot()?.clones();
     work.save(Stage::Planned, |inventory, rotation| {
@@ -82,7 +82,7 @@ fn day(now: Timestamp) -> String {
 }
 
 fn by_api(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     admin: &dyn KeyAdmin,
     manager: &Keyed,
@@ -168,7 +168,7 @@ fn refused(snapshot: &Snapshot, trouble: &Trouble) -> Situation {
 
 /// Returns a login that nobody has: the old one's name, the date, a number.
 fn free_login(
-    work: &Work<'_>,
+    work: &Session<'_>,
     record: &Record,
     admin: &dyn KeyAdmin,
     manager: &Keyed,
@@ -207,264 +207,12 @@ fn without_date(user: &str) -> &str {
     }
 }
 
-/// Reads the list the record's key belongs to.
-///
-/// # Errors
-/// Exit 4: a needed list could not be read.
-pub fn list(
-    work: &Work<'_>,
-    record: &Record,
-    admin: &dyn KeyAdmin,
-    manager: &Keyed,
-) -> anyhow::Result<Vec<RemoteKey>> {
-    let family = crate::workflow::rotation::preflight::family(record, None);
-    admin.list(&work.context.net()?, &manager.credential(), &family).map_err(|trouble| {
-        let message = format!("the list of keys could not be read: {}", trouble.detail);
-        let hint =
-            trouble.hint.unwrap_or_else(|| "nothing was changed; try again with `--resume`".to_owned());
-        Situation::new(Exit::Unknown, trouble.reason.as_str(), message).hint(hint).into()
-    })
-}
-
-/// Returns the keys that carry this rotation's id, or its new login.
-pub fn of_this_rotation<'l>(rotation: &Rotation, kind: Kind, rows: &'l [RemoteKey]) -> Vec<&'l RemoteKey> {
-    let carries = |row: &RemoteKey| match kind {
-        Kind::Smtp => {
-            rotation.new.login.is_some()
-                && rotation.new.login != rotation.old.login
-                && Some(&row.id) == rotation.new.login.as_ref()
-        }
-        _ => row.name.as_ref().is_some_and(|name| {
-            name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == rotation.id.as_str())
-        }),
-    };
-    rows.iter().filter(|row| carries(row)).collect()
-}
-
-/// Deletes what an earlier attempt made and nobody knows the secret of.
-fn clear_orphans(
-    work: &Work<'_>,
-    snapshot: &Snapshot,
-    record: &Record,
-    admin: &dyn KeyAdmin,
-    manager: &Keyed,
-) -> anyhow::Result<()> {
-    let rows = list(work, record, admin, manager)?;
-    for row in of_this_rotation(&snapshot.rotation, record.kind, &rows) {
-        work.context.console.note(format!(
-            "`{}`: a key made by an interrupted attempt is deleted again, its secret is not known ({})",
-            snapshot.key(),
-            row.id
-        ));
-        delete(work, record, admin, manager, &row.id)?;
-    }
-    Ok(())
-}
-
-/// Deletes one key; what is gone already is gone.
-///
-/// # Errors
-/// Exit 4 or 1 when it may still be there.
-pub fn delete(
-    work: &Work<'_>,
-    record: &Record,
-    admin: &dyn KeyAdmin,
-    manager: &Keyed,
-    id: &str,
-) -> anyhow::Result<()> {
-    let family = crate::workflow::rotation::preflight::family(record, None);
-    let result = admin.delete(&work.context.net()?, &manager.credential(), &family, id);
-    let Err(trouble) = result else { return Ok(()) };
-    // Deleting twice is harmless: what the list no longer has is gone.
-    if trouble.outcome_unknown && !list(work, record, admin, manager)?.iter().any(|row| row.id == id) {
-        return Ok(());
-    }
-    let unknown = trouble.outcome_unknown || trouble.reason.verdict() == crate::key::Verdict::Unknown;
-    let exit = if unknown { Exit::Unknown } else { Exit::Failed };
-    let message = format!("the key {id} was not deleted: {}", trouble.detail);
-    let hint = trouble.hint.unwrap_or_else(|| "try again with `--resume`".to_owned());
-    Err(Situation::new(exit, trouble.reason.as_str(), message).hint(hint).into())
-}
-
-/// Keeps a secret that was told once, under every record's announced version.
-/// When that fails, the key is deleted again: nobody could ever use it.
-fn keep(
-    work: &Work<'_>,
-    snapshot: &Snapshot,
-    created: &CreatedKey,
-    undo: Option<(&dyn KeyAdmin, &Keyed)>,
-) -> anyhow::Result<Flow> {
-    if let Err(error) = store(work, &snapshot.inventory, &snapshot.rotation, &created.secret) {
-        let Some((admin, manager)) = undo else { return Err(error) };
-        // The store may have been waited for a long time.
-        work.context.restart_clock();
-        // Whoever took the rotation over may have put this very key to use.
-        let ours = work.still_ours(Stage::Creating);
-        if ours.is_err() && (work.has_stored() || is_known(work, &created.secret)) {
-            return Err(error);
-        }
-        let record = snapshot.record()?;
-        let id = if record.kind == Kind::Smtp { snapshot.rotation.new.login.clone() } else { None };
-        let id = id.unwrap_or_else(|| created.remote.id.clone());
-        return Err(match delete(work, record, admin, manager, &id) {
-            // Nobody else ever saw this key.
-            Ok(()) if ours.is_err() => error,
-            Ok(()) => {
-                work.drop_stored(Stage::Creating);
-                work.save(Stage::Creating, |_, rotation| {
-                    rotation.stage = Stage::Planned;
-                    Ok(())
-                })?;
-                error.context(
-                    "the new key could not be kept and was deleted again; the old one is still current",
-                )
-            }
-            Err(why) => error.context(format!(
-                "the new key could not be kept, and not deleted again ({why}); delete it by its id {id}"
-            )),
-        });
-    }
-    refer(work, snapshot, &created.secret, Some(&created.remote))
-}
-
-/// Returns whether the inventory refers to a secret; where it cannot be read, it
-/// may.
-fn is_known(work: &Work<'_>, secret: &Secret) -> bool {
-    let fingerprint = Some(secret.fingerprint());
-    let Ok(inventory) = work.context.inventory_file.load() else { return true };
-    let mut sides = inventory.rotations.values().flat_map(|it| [&it.old, &it.new]);
-    inventory.keys.values().any(|it| it.fingerprint == fingerprint)
-        || sides.any(|it| it.fingerprint == fingerprint)
-}
-
-/// Keeps a secret under every record's announced version.
-///
-/// # Errors
-/// Exit 7 when the store does not hold it.
-pub fn store(
-    work: &Work<'_>,
-    inventory: &Inventory,
-    rotation: &Rotation,
-    secret: &Secret,
-) -> anyhow::Result<()> {
-    for key in &rotation.keys {
-        let record = inventory.record(key)?;
-        let Some(version) = record.pending else { continue };
-        let item = Item { id: record.id.clone(), version, key: key.clone() };
-        let store = work.context.store_of(inventory, record)?;
-        let new = store.get(&item).map_err(Situation::from)?.is_none();
-        if new {
-            work.note_stored(item.clone());
-        }
-        work.context.keep(store.as_ref(), &item, secret).map_err(Situation::from)?;
-    }
-    Ok(())
-}
-
-/// Deletes the pending version that `before` shows from the store, once the
-/// inventory refers to it no more; what is referred to stays.
-pub fn unstore(work: &Work<'_>, before: &Snapshot) {
-    let Ok(inventory) = work.context.inventory_file.load() else { return };
-    for key in &before.rotation.keys {
-        let Some(version) = before.inventory.keys.get(key).and_then(|it| it.pending) else { continue };
-        let Some(record) = inventory.keys.get(key) else { continue };
-        if Slot::ALL.iter().any(|slot| slot.version(record) == Some(version)) {
-            continue;
-        }
-        if let Ok(store) = work.context.store_of(&inventory, record) {
-            let _ = store.delete(&Item { id: record.id.clone(), version, key: key.clone() });
-        }
-    }
-}
-
-/// Goes on with a secret that an interrupted run had kept already.
-fn adopt(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<Flow> {
-    store(work, &snapshot.inventory, &snapshot.rotation, secret)?;
-    let record = snapshot.record()?;
-    let mut row = None;
-    if let (Some(admin), Some(manager)) = (snapshot.admin(), work.manager(snapshot)?) {
-        let rows = list(work, record, admin, &manager)?;
-        let embedded = snapshot.provider().embedded_id(secret);
-        let own = |row: &&RemoteKey| embedded.as_ref().is_none_or(|id| row.id == *id);
-        row = of_this_rotation(&snapshot.rotation, record.kind, &rows).into_iter().find(own).cloned();
-    }
-    refer(work, snapshot, secret, row.as_ref())
-}
-
-/// Records what is known of the new key; from here on it is tested.
-pub fn refer(
-    work: &Work<'_>,
-    snapshot: &Snapshot,
-    secret: &Secret,
-    remote: Option<&RemoteKey>,
-) -> anyhow::Result<Flow> {
-    let record = snapshot.record()?;
-    let provider = snapshot.provider();
-    let chosen = provider.chosen_by_person(record.kind);
-    let embedded =
-        provider.embedded_id(secret).filter(|_| !matches!(record.kind, Kind::Private | Kind::Smtp));
-    let now = work.context.now();
-    let told = remote.map(|it| it.id.clone());
-    let side = Side {
-        fingerprint: (!chosen).then(|| secret.fingerprint()),
-        last2: (!chosen).then(|| secret.last2()),
-        remote_id: told.filter(|it| !it.is_empty() && record.kind != Kind::Smtp).or(embedded),
-        login: snapshot.rotation.new.login.clone().or_else(|| snapshot.rotation.old.login.clone()),
-        state: Some(Liveness::Live),
-        name: remote
-            .and_then(|it| it.name.clone())
-            .or_else(|| snapshot.rotation.new.name.clone())
-            .or_else(|| snapshot.rotation.old.name.clone()),
-        role: remote.and_then(|it| it.role.clone()),
-        created: remote.and_then(|it| it.created).or(Some(now)),
-        expires: remote.and_then(|it| it.expires).map_or(Expiry::Unknown, Expiry::At),
-        permissions: snapshot.rotation.permissions.clone(),
-        foreign: false,
-    };
-    work.save(Stage::Creating, |_, rotation| {
-        rotation.new = side;
-        rotation.stage = Stage::Created;
-        Ok(())
-    })?;
-    Ok(Flow::On)
-}
-
 /// Takes the key that a person makes in the console.
-fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if snapshot.rotation.stage == Stage::Planned {
         announce(work, None)?;
     }
     step_create_pasted::step(work, &work.snapshot()?)
-}
-
-/// Announces once more, under a new version: the key before is given up.
-pub fn announced_anew(work: &Work<'_>) -> anyhow::Result<()> {
-    work.save(Stage::Created, |inventory, rotation| {
-        for key in &rotation.keys {
-            if let Some(record) = inventory.keys.get_mut(key) {
-                record.highest += 1;
-                record.pending = Some(record.highest);
-            }
-        }
-        let login = rotation.old.login.clone();
-        let name = rotation.new.name.take();
-        rotation.new = Side { name, login, ..Side::default() };
-        rotation.stage = Stage::Creating;
-        Ok(())
-    })
-}
-
-/// Returns the reasons that are a matter of the network or the hour.
-pub fn is_passing(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Unreachable
-            | Reason::Tls
-            | Reason::RateLimited
-            | Reason::ProviderError
-            | Reason::IpBlocked
-            | Reason::UnexpectedResponse
-    )
 }
 
 #[cfg(test)]

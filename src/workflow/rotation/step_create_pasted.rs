@@ -9,9 +9,9 @@ use crate::output::Answer;
 use crate::provider;
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Rotation, Stage};
+use crate::workflow::rotation::keep_new_key::{announced_anew, refer, store, unstore};
 use crate::workflow::rotation::key_condition::Condition;
-use crate::workflow::rotation::session::{Flow, Snapshot, Work, as_side};
-use crate::workflow::rotation::step_create::{announced_anew, refer, store, unstore};
+use crate::workflow::rotation::session::{Flow, Session, Snapshot, as_side};
 use crate::workflow::rotation::{console_instructions, key_condition};
 use crate::workflow::secret_input;
 use crate::workflow::secret_input::Source;
@@ -45,7 +45,7 @@ pub fn or_another(snapshot: &Snapshot) -> &'static str {
 }
 
 /// Takes the key that a person makes in the console.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let key = snapshot.key();
     if work.said_not_made() {
         work.save(Stage::Creating, |_, rotation| {
@@ -81,7 +81,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 }
 
 /// Takes another key in the place of one that was not switched to yet.
-pub fn another(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn another(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let secret = take(work, snapshot, &Source::Stdin)?;
     if let Some(earlier) = work.secret(snapshot, Slot::Pending)? {
         if earlier.fingerprint() == secret.fingerprint() {
@@ -99,7 +99,7 @@ pub fn another(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     refer(work, &snapshot, &secret, None)
 }
 
-fn take(work: &Work<'_>, snapshot: &Snapshot, source: &Source) -> anyhow::Result<Secret> {
+fn take(work: &Session<'_>, snapshot: &Snapshot, source: &Source) -> anyhow::Result<Secret> {
     let key = snapshot.key();
     work.given.set(true);
     let taken = secret_input::take(work.context, source)?;
@@ -118,7 +118,7 @@ fn take(work: &Work<'_>, snapshot: &Snapshot, source: &Source) -> anyhow::Result
 
 /// Returns the record that holds a secret already, as its current one or as
 /// one that it had, is to have, or takes part in a rotation with.
-fn held_by(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<Option<KeyRef>> {
+fn held_by(work: &Session<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<Option<KeyRef>> {
     let fingerprint = secret.fingerprint();
     let inventory = &snapshot.inventory;
     for rotation in inventory.rotations.values().filter(|it| it.id != snapshot.rotation.id) {
@@ -144,7 +144,12 @@ fn held_by(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Res
     Ok(None)
 }
 
-fn holds(work: &Work<'_>, snapshot: &Snapshot, (key, record): (&KeyRef, &Record), secret: &Secret) -> bool {
+fn holds(
+    work: &Session<'_>,
+    snapshot: &Snapshot,
+    (key, record): (&KeyRef, &Record),
+    secret: &Secret,
+) -> bool {
     let ours = snapshot.rotation.keys.contains(key);
     let slots = Slot::ALL.into_iter().filter(|slot| match slot {
         Slot::Current => record.fingerprint.is_none(),
@@ -160,7 +165,7 @@ fn holds(work: &Work<'_>, snapshot: &Snapshot, (key, record): (&KeyRef, &Record)
 
 /// Gives a key up for another: what may be alive is kept under a key ref of
 /// its own, where `remove --revoke` ends it.
-fn give_up(work: &Work<'_>, snapshot: &Snapshot, earlier: &Secret) -> anyhow::Result<()> {
+fn give_up(work: &Session<'_>, snapshot: &Snapshot, earlier: &Secret) -> anyhow::Result<()> {
     let console = &work.context.console;
     let new = &snapshot.rotation.new;
     let which = format!("the key given before{}", console_instructions::described(new));
@@ -198,7 +203,7 @@ fn give_up(work: &Work<'_>, snapshot: &Snapshot, earlier: &Secret) -> anyhow::Re
 }
 
 /// Returns a free key ref for a key that was given up; `None`: it is kept already.
-fn name_for(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<Option<KeyRef>> {
+fn name_for(work: &Session<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<Option<KeyRef>> {
     let place = snapshot.key();
     for n in 1.. {
         let label = match n {
@@ -222,7 +227,7 @@ fn name_for(work: &Work<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::Re
 
 /// Notes that the key that was given is of another account: whatever becomes
 /// of the rotation, it is not ours to end.
-pub fn mark_foreign(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
+pub fn mark_foreign(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     if !snapshot.by_person() || snapshot.rotation.new.foreign {
         return Ok(());
     }
@@ -241,7 +246,7 @@ pub fn drop_foreign(rotation: &mut Rotation) {
 
 /// Asks whether a key that was given is the rotation's to end. `false`: it was
 /// dropped. Without an answer it is told how to delete it, as one that is.
-pub fn is_to_end(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<bool> {
+pub fn is_to_end(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<bool> {
     let given = snapshot.by_person() && work.secret(snapshot, Slot::Pending)?.is_some();
     if snapshot.rotation.stage != Stage::Aborting || !given {
         return Ok(true);
@@ -261,7 +266,7 @@ pub fn is_to_end(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<bool> {
 }
 
 /// Says that a key was dropped that goes on living.
-pub fn told_dropped(work: &Work<'_>, snapshot: &Snapshot) {
+pub fn told_dropped(work: &Session<'_>, snapshot: &Snapshot) {
     work.context.console.note(format!(
         "`{}`: the key that was given{} is dropped here, and left alone at {}",
         snapshot.key(),

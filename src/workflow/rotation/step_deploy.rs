@@ -8,11 +8,12 @@ use crate::key::{Consumer, ConsumerKind, Record};
 use crate::output::Answer;
 use crate::rotation::{Canary, Delivery, Progress, Stage};
 use crate::workflow::consumers::{Handover, Prover, saved_location};
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
+use crate::workflow::rotation::delivery_note::note;
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 use crate::workflow::{checklist, consumers};
 
 /// Pushes to whoever is left.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if snapshot.rotation.stage == Stage::Switched {
         work.save(Stage::Switched, |_, rotation| {
             rotation.stage = Stage::Deploying;
@@ -56,7 +57,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 
 /// Stops where an earlier write on this machine, for whatever key, changed
 /// other settings of a location, until a person names the key it was for.
-fn damaged_before(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Flow>> {
+fn damaged_before(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Flow>> {
     if work.named {
         saved_location::acknowledge(work.context, &snapshot.rotation.keys)?;
     }
@@ -67,7 +68,7 @@ fn damaged_before(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option
 
 /// Says what holds the other locations up: a damaged one, or the question
 /// after the first one.
-pub fn held_up(work: &Work<'_>, snapshot: &Snapshot) -> Flow {
+pub fn held_up(work: &Session<'_>, snapshot: &Snapshot) -> Flow {
     let key = snapshot.key();
     let console = &work.context.console;
     let damaged = snapshot.rotation.consumers.iter().filter(|it| it.state == Progress::Damaged);
@@ -84,7 +85,7 @@ pub fn held_up(work: &Work<'_>, snapshot: &Snapshot) -> Flow {
     Flow::Stop(Exit::Human)
 }
 
-fn approvals(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
+fn approvals(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let mut commands: Vec<(&str, &[String])> = Vec::new();
     for delivery in snapshot.rotation.consumers.iter().filter(|it| !it.state.is_done()) {
         let record = snapshot.inventory.keys.get(&delivery.key);
@@ -97,7 +98,7 @@ fn approvals(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
 }
 
 fn push(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     (delivery, consumer): (&Delivery, &Consumer),
     record: &Record,
@@ -131,25 +132,10 @@ fn push(
     }
 }
 
-/// Records how far one consumer is: one line of the file.
-pub fn note(work: &Work<'_>, delivery: &Delivery, state: Progress) -> anyhow::Result<()> {
-    let stage = work.snapshot()?.rotation.stage;
-    let (by, at) = (work.context.environment.user(), work.context.now());
-    work.save(stage, |_, rotation| {
-        let mut held = rotation.consumers.iter_mut();
-        if let Some(held) = held.find(|it| it.key == delivery.key && it.name == delivery.name) {
-            held.state = state;
-            held.by = Some(by);
-            held.at = Some(at);
-        }
-        Ok(())
-    })
-}
-
 /// After the first location somebody looks before the others are written.
 /// `--yes` agrees only where the key is named: a job that resumes everything
 /// has seen nothing. An answer that is not yes is kept.
-fn may_go_on(work: &Work<'_>, rest: usize) -> anyhow::Result<bool> {
+fn may_go_on(work: &Session<'_>, rest: usize) -> anyhow::Result<bool> {
     let Snapshot { rotation, .. } = work.snapshot()?;
     if rotation.canary == Some(Canary::Agreed) {
         return Ok(true);
@@ -178,7 +164,7 @@ fn may_go_on(work: &Work<'_>, rest: usize) -> anyhow::Result<bool> {
 
 /// Begins the grace period: it counts from the last consumer on. A key that
 /// leaked gets none.
-pub fn begin_grace(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn begin_grace(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let now = work.context.now();
     work.save(snapshot.rotation.stage, |_, rotation| {
         let start = rotation.delivered_at().unwrap_or(now);

@@ -9,20 +9,20 @@ use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
 use crate::workflow::rotation::console_instructions::described;
 use crate::workflow::rotation::key_condition::{Condition, current_works};
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
-use crate::workflow::rotation::step_retire::after;
+use crate::workflow::rotation::remote_keys::after;
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 use crate::workflow::rotation::{console_instructions, key_condition};
 
 /// Switches the old key off.
 ///
 /// # Errors
 /// When the new key is not seen to work, or the provider refused.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     current_works(work, snapshot)?;
     if snapshot.means().switches_off { by_api(work, snapshot) } else { by_person(work, snapshot) }
 }
 
-fn by_api(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+fn by_api(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let switch = snapshot.provider().keys().and_then(|it| it.switch());
     let id = snapshot.rotation.old.remote_id.as_deref();
     let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) else {
@@ -39,7 +39,7 @@ fn by_api(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     is_off(work)
 }
 
-fn is_off(work: &Work<'_>) -> anyhow::Result<Flow> {
+fn is_off(work: &Session<'_>) -> anyhow::Result<Flow> {
     work.save(Stage::Disabled, |_, rotation| {
         rotation.old.state = Some(Liveness::Disabled);
         Ok(())
@@ -47,7 +47,7 @@ fn is_off(work: &Work<'_>) -> anyhow::Result<Flow> {
     Ok(Flow::On)
 }
 
-fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let Some(secret) = work.secret(snapshot, Slot::Previous)? else {
         // What cannot be tried cannot be seen to be off.
         work.save(Stage::Disabled, |_, rotation| {

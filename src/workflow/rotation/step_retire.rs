@@ -1,7 +1,7 @@
 //! The end of the key that leaves: deleted by another key than itself or by a
 //! person, proven dead, and its secret deleted.
 
-use crate::clock::{Span, rfc3339};
+use crate::clock::rfc3339;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Kind, Secret};
@@ -13,16 +13,13 @@ use crate::workflow::managing_key;
 use crate::workflow::managing_key::{Keyed, Managed};
 use crate::workflow::rotation::console_instructions::described;
 use crate::workflow::rotation::key_condition::{Condition, current_works};
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
-use crate::workflow::rotation::step_create::{delete, list, of_this_rotation};
+use crate::workflow::rotation::remote_keys::after;
+use crate::workflow::rotation::remote_keys::{delete, list, of_this_rotation};
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 use crate::workflow::rotation::{console_instructions, key_condition, step_create_pasted};
 
-/// How long a deleted key may go on working before it is a failure: the
-/// longest delay reported of any provider (Mailgun's blog, GitGuardian: 48 h).
-const DEADLINE: Span = Span::seconds(48 * 60 * 60);
-
 /// Deletes the key that leaves, or waits until a person has.
-pub fn retire(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn retire(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     // A key that is switched off waits there until a person has deleted it.
     let waits = snapshot.admin().is_none() && snapshot.rotation.old.state == Some(Liveness::Disabled);
@@ -54,7 +51,7 @@ pub fn retire(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 }
 
 /// Returns the key that deletes: the managing one, never the one that leaves.
-fn deleter(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Keyed>> {
+fn deleter(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Keyed>> {
     let Some(_) = snapshot.admin() else { return Ok(None) };
     let manager = match work.manager(snapshot)? {
         Some(manager) => Some(manager),
@@ -80,7 +77,12 @@ fn deleter(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Keyed>
     Ok(manager.filter(|_| id.is_some() || snapshot.rotation.stage.is_undoing()))
 }
 
-fn by_api(work: &Work<'_>, snapshot: &Snapshot, admin: &dyn KeyAdmin, manager: &Keyed) -> anyhow::Result<()> {
+fn by_api(
+    work: &Session<'_>,
+    snapshot: &Snapshot,
+    admin: &dyn KeyAdmin,
+    manager: &Keyed,
+) -> anyhow::Result<()> {
     let record = snapshot.record()?;
     let rotation = &snapshot.rotation;
     let (leaving, staying) = sides(rotation);
@@ -105,23 +107,8 @@ fn sides(rotation: &Rotation) -> (&crate::rotation::Side, &crate::rotation::Side
     if rotation.stage.is_undoing() { (&rotation.new, &rotation.old) } else { (&rotation.old, &rotation.new) }
 }
 
-/// Saves that the key was deleted; whether it is dead is proven next.
-pub fn after(work: &Work<'_>, stage: Stage, state: Liveness) -> anyhow::Result<()> {
-    let deadline = DEADLINE.after(work.context.now());
-    work.save(stage, |_, rotation| {
-        rotation.leaving_mut().state = Some(state);
-        rotation.deadline.get_or_insert(deadline);
-        rotation.stage = match stage {
-            Stage::Aborting => Stage::Aborted,
-            Stage::RollingBack => Stage::RolledBack,
-            _ => Stage::RetiredVerifying,
-        };
-        Ok(())
-    })
-}
-
 /// Shows the way through the console, and believes what is proven.
-fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let key = snapshot.key();
     let console = &work.context.console;
@@ -178,7 +165,7 @@ fn by_person(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 /// Returns what a person says of the key that is to be deleted in a console:
 /// by an option of this call, which is meant for the step that waited when it
 /// began, else at the terminal. A job that resumes everything says nothing.
-fn said(work: &Work<'_>, snapshot: &Snapshot, side: &Side, by_word: bool) -> Answer {
+fn said(work: &Session<'_>, snapshot: &Snapshot, side: &Side, by_word: bool) -> Answer {
     let made_none = || side.state.is_none() && work.said_not_made();
     if by_word && (made_none() || work.said_done(&snapshot.rotation)) {
         return Answer::Yes;
@@ -204,7 +191,7 @@ fn title(snapshot: &Snapshot, condition: &Condition) -> String {
 }
 
 /// Tries once whether the key that leaves is dead.
-pub fn prove(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn prove(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let already = snapshot.rotation.leaving().state == Some(Liveness::Dead);
     let condition = if already {
@@ -243,7 +230,7 @@ pub fn prove(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     .into())
 }
 
-fn leaving_secret(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Secret>> {
+fn leaving_secret(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Secret>> {
     work.secret(snapshot, leaving_slot(snapshot.rotation.stage))
 }
 
@@ -253,7 +240,7 @@ fn leaving_slot(stage: Stage) -> Slot {
 
 /// Deletes the secret that is left over and takes the rotation out: marked in
 /// the inventory, deleted in the store, mark dropped.
-pub fn finish(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn finish(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let slot = leaving_slot(stage);
     for key in &snapshot.rotation.keys {

@@ -6,11 +6,11 @@ use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{Expiry, KeyRef, KeyState, Record};
 use crate::rotation::{Progress, Rotation, Side, Stage};
-use crate::workflow::rotation::session::{Flow, Snapshot, Work, as_side};
+use crate::workflow::rotation::session::{Flow, Session, Snapshot, as_side};
 use crate::workflow::verdict_memory::remember;
 
 /// Makes the new key current, for every record of the group.
-pub fn switch(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn switch(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let now = work.context.now();
     work.save(Stage::Tested, |inventory, rotation| {
         for key in &rotation.keys {
@@ -45,7 +45,7 @@ pub fn switch(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 }
 
 /// The verdict of the test is the new key's last one.
-fn told(work: &Work<'_>, before: &Snapshot) -> anyhow::Result<()> {
+fn told(work: &Session<'_>, before: &Snapshot) -> anyhow::Result<()> {
     let Some(secret) = work.secret(before, Slot::Pending)? else { return Ok(()) };
     let after = work.snapshot()?;
     let judgement = work.judge(after.key(), after.record()?, &secret)?;

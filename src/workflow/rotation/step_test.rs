@@ -9,7 +9,8 @@ use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, Kind, Reason, Record, Secret, Verdict};
 use crate::rotation::{Rotation, Stage};
 use crate::workflow::rotation::compare_permissions::Seen;
-use crate::workflow::rotation::session::{Flow, Snapshot, Work, as_side};
+use crate::workflow::rotation::session::{Flow, Session, Snapshot, as_side};
+use crate::workflow::rotation::unfit::unfit;
 use crate::workflow::rotation::{compare_permissions, step_create_pasted};
 use crate::workflow::smtp_login;
 
@@ -20,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 const PATIENCE_BY_HAND: Duration = Duration::from_secs(3);
 
 /// Tests the new key.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let key = snapshot.key();
     let Some(secret) = work.secret(snapshot, Slot::Pending)? else {
         // Lost from the store: what was made is found by its id and replaced.
@@ -76,7 +77,7 @@ pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 }
 
 fn patiently(
-    work: &Work<'_>,
+    work: &Session<'_>,
     snapshot: &Snapshot,
     record: &Record,
     secret: &Secret,
@@ -128,15 +129,6 @@ fn failed(snapshot: &Snapshot, kind: Kind, judgement: &Judgement) -> Situation {
     }
     situation.hint(format!(
         "the old key is still current; try again with `--resume`{}, or `keyctl rotate {key} --abort`",
-        step_create_pasted::or_another(snapshot)
-    ))
-}
-
-/// Says that the new key cannot take the old one's place.
-pub fn unfit(snapshot: &Snapshot, why: &str) -> Situation {
-    Situation::failed("new-key-unfit", format!("the new key failed its test: {why}")).hint(format!(
-        "the old key is still current; `keyctl rotate {} --abort`, then begin again{}",
-        snapshot.key(),
         step_create_pasted::or_another(snapshot)
     ))
 }

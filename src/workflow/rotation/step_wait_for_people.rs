@@ -8,12 +8,12 @@ use crate::output::{Answer, Tone};
 use crate::rotation::{Delivery, Progress, Stage};
 use crate::workflow::console_guide;
 use crate::workflow::consumers::paste_page;
-use crate::workflow::rotation::session::{Flow, Snapshot, Work};
-use crate::workflow::rotation::step_deploy::note;
+use crate::workflow::rotation::delivery_note::note;
+use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 
 /// Waits for people: goes through the places with the one at the terminal, or
 /// stops.
-pub fn step(work: &Work<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let waiting: Vec<&Delivery> =
         snapshot.rotation.consumers.iter().filter(|it| !it.state.is_done()).collect();
     if work.options.walk && work.context.console.can_ask() {
@@ -43,7 +43,7 @@ fn consumer<'a>(snapshot: &'a Snapshot, delivery: &Delivery) -> Option<&'a Consu
 }
 
 /// Says where the place is, step by step where its console is known.
-fn tell_way(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery, title: &str) {
+fn tell_way(work: &Session<'_>, snapshot: &Snapshot, delivery: &Delivery, title: &str) {
     let consumer = consumer(snapshot, delivery);
     let recorded = consumer.and_then(|it| it.url.as_deref());
     let guide = consumer.and_then(|it| paste_page::guide(&snapshot.inventory, &delivery.key, it));
@@ -58,7 +58,7 @@ fn tell_way(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery, title: &s
     });
 }
 
-fn through(work: &Work<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyhow::Result<Flow> {
+fn through(work: &Session<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyhow::Result<Flow> {
     let console = &work.context.console;
     for (n, delivery) in waiting.iter().enumerate() {
         tell_way(work, snapshot, delivery, &format!("{} of {}: {}", n + 1, waiting.len(), delivery.name));
@@ -80,7 +80,7 @@ fn through(work: &Work<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyho
 }
 
 /// Shows the key on the terminal, and only there: `ask` has made sure of it.
-fn show(work: &Work<'_>, snapshot: &Snapshot, delivery: &Delivery) -> anyhow::Result<()> {
+fn show(work: &Session<'_>, snapshot: &Snapshot, delivery: &Delivery) -> anyhow::Result<()> {
     let record = snapshot.inventory.record(&delivery.key)?;
     let question = "  It stays visible in this terminal's history. Show it?";
     if work.context.console.confirm(question) == Answer::Yes {
