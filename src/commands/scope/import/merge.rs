@@ -9,11 +9,7 @@ use jiff::Timestamp;
 use super::{Answer, Change, Listing, Source};
 use crate::inventory::{Agency, Place};
 use crate::key::Name;
-use crate::key::text::printable;
 use crate::provider::RemoteLocation;
-
-/// The longest display name that is kept, in characters.
-const NAME_LIMIT: usize = 200;
 
 /// Enters what a source lists, and tells what became of each location. Names
 /// once given stay: scripts use them.
@@ -73,7 +69,7 @@ fn names_by_id(agency: &Agency) -> BTreeMap<String, Vec<Name>> {
 }
 
 fn display(remote: &RemoteLocation) -> Option<String> {
-    Some(printable(&remote.name, NAME_LIMIT)).filter(|it| !it.is_empty())
+    Some(remote.name.clone()).filter(|it| !it.is_empty())
 }
 
 /// A recorded location that the source lists. A name that the source leaves

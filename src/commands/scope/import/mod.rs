@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::Scope;
+use crate::key::text::printable;
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::provider::RemoteLocation;
 
@@ -49,6 +50,9 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
 }
+
+/// The longest display name that is kept, in characters.
+const NAME_LIMIT: usize = 200;
 
 /// What an import does to one location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,12 +111,16 @@ impl Listing {
     ///
     /// # Errors
     /// Exit 4 for an empty one: it tells nothing of the locations there are.
-    fn new(source: Source, found: Vec<RemoteLocation>, from: &str) -> Result<Self, Situation> {
+    fn new(source: Source, mut found: Vec<RemoteLocation>, from: &str) -> Result<Self, Situation> {
         if found.is_empty() {
             return Err(Situation::new(Exit::Unknown, "empty-source", format!("{from} lists no location"))
                 .hint(
                     "nothing was changed; a location that is not used any more: `keyctl scope remove SCOPE`",
                 ));
+        }
+        // Names are read by people, and new ones are made of them.
+        for location in &mut found {
+            location.name = printable(&location.name, NAME_LIMIT).trim().to_owned();
         }
         Ok(Self { source, found, answers: BTreeMap::new() })
     }
