@@ -10,11 +10,12 @@ mod twins;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Span;
-use crate::context::{Context, Environment};
+use crate::context::{Context, Environment, Options};
 use crate::exit::{Exit, Situation};
 use crate::key::Scope;
 use crate::output::console::Setup;
@@ -52,6 +53,18 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+impl Global {
+    /// Returns what the context has to know.
+    fn options(&self) -> Options {
+        Options {
+            inventory: self.inventory.clone(),
+            store: self.store.clone(),
+            scope: self.scope.clone(),
+            timeout: self.timeout,
+        }
+    }
 }
 
 /// Options every command has.
@@ -99,7 +112,7 @@ macro_rules! commands {
         }
 
         impl Command {
-            fn run(self, context: &Context) -> anyhow::Result<Exit> {
+            fn run(self, context: &CommandContext) -> anyhow::Result<Exit> {
                 match self {
                     $(Self::$variant(args) => $module::run(*args, context),)+
                 }
@@ -204,8 +217,9 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         }
     };
     let console = Console::new(setup(&cli.global, &environment));
-    let context = match Context::new(console, environment, cli.global.clone()) {
-        Ok(context) => context,
+    let operator = Arc::new(console.clone());
+    let context = match Context::new(operator, environment, cli.global.options()) {
+        Ok(context) => CommandContext { console, context },
         Err(error) => {
             let console = Console::new(bare_setup(&arguments, &Environment::default()));
             return fail(&console, &arguments, described(&error));

@@ -32,6 +32,7 @@ pub mod exit;
 pub mod http;
 pub mod inventory;
 pub mod key;
+pub mod operator;
 pub mod output;
 pub mod protection;
 pub mod provider;

@@ -4,7 +4,8 @@
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::cli;
-use crate::context::{Context, Environment, inventory_path};
+use crate::commands::CommandContext;
+use crate::context::{Environment, inventory_path};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::file::InventoryFile;
@@ -21,7 +22,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 2 for a shell that is not known.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     use clap_complete::env::{EnvCompleter, Shells};
     let shells = Shells::builtins();
     let Some(shell) = shells.completer(&args.shell) else {

@@ -1,7 +1,7 @@
 //! `keyctl help`: topics that belong to no single command, and the help of
 //! commands by name.
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::context::env::DOCUMENTED;
 use crate::exit::{Exit, Situation};
 use crate::key::text::printable;
@@ -40,7 +40,7 @@ const TOPICS: &[Topic] = &[
 ///
 /// # Errors
 /// Exit 2 for one that is not known.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let text = match args.topic.as_slice() {
         [] => overview(),
         [one] if TOPICS.iter().any(|topic| topic.name == one) => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::durable;
 use crate::exit::{Exit, Situation};
 
@@ -20,7 +20,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When a page cannot be written.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let mut command = crate::cli::command();
     command.build();
     let Some(folder) = args.output_dir else {

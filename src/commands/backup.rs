@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::context::{Context, Slot, Unusable};
+use crate::commands::CommandContext;
+use crate::context::{Slot, Unusable};
 use crate::durable;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, Secret};
-use crate::output::{Answer, Page, Report, Tone};
+use crate::operator::{Consent, ConsentQuestion};
+use crate::output::{Page, Report, Tone};
 use crate::store::file;
 use crate::workflow::backup_archive::{Archive, VERSION};
 
@@ -35,7 +37,7 @@ pub struct Args {
 /// # Errors
 /// Exit 2 when nobody could open it, 7 when a store cannot be read, 9 when the
 /// file exists and may not be replaced.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     if inventory.keys.is_empty() {
         return Err(Situation::missing("nothing-selected", "the inventory has no keys to back up").into());
@@ -83,21 +85,21 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(if missing.is_empty() { Exit::Done } else { Exit::Unknown })
 }
 
-fn may_replace(args: &Args, context: &Context) -> Result<(), Situation> {
+fn may_replace(args: &Args, context: &CommandContext) -> Result<(), Situation> {
     if !args.path.exists() {
         return Ok(());
     }
     let exists = format!("`{}` exists", args.path.display());
-    match context.console.confirm(&format!("{exists}; replace it?")) {
-        Answer::Yes => Ok(()),
-        Answer::No | Answer::Nobody => {
+    match context.operator.consent(&ConsentQuestion::ReplaceFile { path: args.path.display().to_string() }) {
+        Consent::Given => Ok(()),
+        Consent::Refused | Consent::NoOne => {
             Err(Situation::refused("file-exists", exists)
                 .hint("name another file, or replace it with `--yes`"))
         }
     }
 }
 
-fn seal(args: &Args, plain: &[u8], context: &Context) -> anyhow::Result<Vec<u8>> {
+fn seal(args: &Args, plain: &[u8], context: &CommandContext) -> anyhow::Result<Vec<u8>> {
     if args.passphrase {
         let passphrase = passphrase(context)?;
         return Ok(file::seal_with(plain, &passphrase).map_err(Situation::from)?);
@@ -115,7 +117,7 @@ fn seal(args: &Args, plain: &[u8], context: &Context) -> anyhow::Result<Vec<u8>>
     Ok(file::seal_to(plain, &recipients).map_err(|error| Situation::usage(error.message))?)
 }
 
-fn passphrase(context: &Context) -> anyhow::Result<Secret> {
+fn passphrase(context: &CommandContext) -> anyhow::Result<Secret> {
     if let Some(read) = file::read_passphrase(&context.surroundings()).map_err(Situation::from)? {
         return Ok(read);
     }

@@ -1,6 +1,6 @@
 //! `keyctl disable`.
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
 use crate::workflow::key_switch;
@@ -28,6 +28,8 @@ pub struct Args {
 /// # Errors
 /// Exit 2 where keys cannot be switched off, exit 6 when a person must act,
 /// exit 8 without such a key, exit 9 without consent.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    key_switch::run(context, &args.key, Turn::Off, args.done, args.using.as_ref())
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
+    let switched = key_switch::run(context, &args.key, Turn::Off, args.done, args.using.as_ref())?;
+    context.console.report(&switched)?;
+    Ok(switched.exit)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::context::env::DOCUMENTED;
 use crate::exit::Exit;
 use crate::output::{Cell, Page, Report, Table, Tone};
@@ -52,7 +52,7 @@ impl Check {
 ///
 /// # Errors
 /// When stdout cannot be written; findings are exit 3, an unusable store exit 7.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let mut checks = vec![inventory(context), inventory_mode(context, args.fix), store(context)];
     checks.extend([
         programs(context),
@@ -75,7 +75,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn inventory(context: &Context) -> Check {
+fn inventory(context: &CommandContext) -> Check {
     let path = context.inventory_file.path().display();
     match context.inventory() {
         Ok(_) if !context.inventory_file.exists() => {
@@ -91,7 +91,7 @@ fn inventory(context: &Context) -> Check {
     }
 }
 
-fn inventory_mode(context: &Context, fix: bool) -> Check {
+fn inventory_mode(context: &CommandContext, fix: bool) -> Check {
     let path = context.inventory_file.path();
     if !context.inventory_file.readable_by_others() {
         return Check::pass("inventory-mode", "only you can read it");
@@ -118,9 +118,9 @@ fn make_private(_: &Path) -> bool {
     false
 }
 
-fn store(context: &Context) -> Check {
+fn store(context: &CommandContext) -> Check {
     let held = context.inventory().ok().and_then(|it| it.store.clone());
-    let name = context.global.store.clone().or(held).unwrap_or_else(|| "keyring".to_owned());
+    let name = context.options.store.clone().or(held).unwrap_or_else(|| "keyring".to_owned());
     let store = match context.store(&name) {
         Ok(store) => store,
         Err(error) => {
@@ -139,7 +139,7 @@ fn store(context: &Context) -> Check {
 
 /// Which programs called keyctl are on the path, and which one is found first:
 /// Debian's keyutils has another one.
-fn programs(context: &Context) -> Check {
+fn programs(context: &CommandContext) -> Check {
     let path = context.environment.get("PATH").unwrap_or_default();
     let found: Vec<PathBuf> =
         std::env::split_paths(&path).map(|it| it.join("keyctl")).filter(|it| it.is_file()).collect();
@@ -172,7 +172,7 @@ fn programs(context: &Context) -> Check {
     }
 }
 
-fn overrides(context: &Context) -> Check {
+fn overrides(context: &CommandContext) -> Check {
     let hosts = |name: &&str| name.ends_with("_URL") || name.ends_with("_SMTP") || *name == "KEYCTL_DNS";
     let names = DOCUMENTED.iter().map(|(name, _)| *name).filter(hosts);
     let set: Vec<&str> = names.filter(|name| context.environment.get(name).is_some()).collect();
@@ -187,7 +187,7 @@ fn overrides(context: &Context) -> Check {
     )
 }
 
-fn proxy(context: &Context) -> Check {
+fn proxy(context: &CommandContext) -> Check {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     match names.iter().find(|name| context.environment.get(name).is_some()) {
         None => Check::pass("proxy", "none"),
@@ -200,7 +200,7 @@ fn proxy(context: &Context) -> Check {
     }
 }
 
-fn state(context: &Context) -> Check {
+fn state(context: &CommandContext) -> Check {
     let folder = context.state.path().display().to_string();
     match context.state.update("doctor", |_: &mut Value| ()) {
         Ok(()) => {
@@ -213,7 +213,7 @@ fn state(context: &Context) -> Check {
     }
 }
 
-fn allowlists(context: &Context) -> Check {
+fn allowlists(context: &CommandContext) -> Check {
     let saved: std::collections::BTreeMap<String, Value> = context.state.read(ALLOWLISTS);
     if saved.is_empty() {
         return Check::pass("allowlist", "none is relaxed");
@@ -226,7 +226,7 @@ fn allowlists(context: &Context) -> Check {
     )
 }
 
-fn rotations(context: &Context) -> Check {
+fn rotations(context: &CommandContext) -> Check {
     let open = context.inventory().map_or(0, |it| it.rotations.len());
     if open == 0 {
         return Check::pass("rotations", "none under way");

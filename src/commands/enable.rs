@@ -1,6 +1,6 @@
 //! `keyctl enable`.
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
 use crate::workflow::key_switch;
@@ -24,6 +24,8 @@ pub struct Args {
 ///
 /// # Errors
 /// As `disable`.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    key_switch::run(context, &args.key, Turn::On, args.done, args.using.as_ref())
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
+    let switched = key_switch::run(context, &args.key, Turn::On, args.done, args.using.as_ref())?;
+    context.console.report(&switched)?;
+    Ok(switched.exit)
 }

@@ -1,7 +1,8 @@
 //! `keyctl get`: one secret, or one field of a record, for another program.
 //! Opens one store at most and never the network.
 
-use crate::context::{Context, Slot};
+use crate::commands::CommandContext;
+use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::Filter;
@@ -75,7 +76,7 @@ fixed_words!(Field, "field");
 /// # Errors
 /// Exit 8 when there is no such key, secret or field, exit 9 for a terminal
 /// without `--reveal` and for a secret that is not the recorded one, exit 7 when the store cannot be read.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.selected(&args.selector)?;
     let filter =
@@ -95,7 +96,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 fn value(
-    context: &Context,
+    context: &CommandContext,
     inventory: &Inventory,
     handed: &Handed<'_>,
     field: Field,

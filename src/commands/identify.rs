@@ -4,12 +4,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::cli::shared::secret_source::SourceArgs;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::{KeyRef, Kind, ProviderId};
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::workflow::secret_input;
-use crate::workflow::secret_input::{SourceArgs, Taken};
+use crate::workflow::secret_input::Taken;
 
 /// Arguments of `identify`.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 2 for what is certainly no key to keep: what it is, and what is wanted.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let taken =
         secret_input::take(context, &args.source.source(context, "Paste the text (it is not shown)")?)?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::cli::shared::key_row::{Line, Lines, day, verdict_cell};
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyState, ProviderId, Scope};
 use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
@@ -25,7 +25,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 8 when nothing is recorded there.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let lines = Lines::new(context, inventory);
     let mut keys = Vec::new();
@@ -51,7 +51,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     if keys.is_empty() {
         let path = context.inventory_file.path();
-        if context.global.inventory.is_some() && !path.exists() {
+        if context.options.inventory.is_some() && !path.exists() {
             context.console.hint(format!("there is no inventory `{}` yet", path.display()));
         }
         context.console.hint("nothing is recorded yet; add the first key: `keyctl add mailgun@AGENCY`");

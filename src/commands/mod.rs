@@ -15,6 +15,7 @@ pub mod enable;
 pub mod export;
 pub mod get;
 pub mod identify;
+mod key_switch_report;
 pub mod list;
 pub mod permissions;
 pub mod remove;
@@ -29,3 +30,21 @@ pub mod show;
 pub mod store;
 pub mod validate;
 pub mod which;
+
+use crate::context::Context;
+use crate::output::Console;
+
+/// What a verb works with: the context of the workflows, and the console that
+/// its report goes to.
+pub struct CommandContext {
+    pub console: Console,
+    pub context: Context,
+}
+
+impl std::ops::Deref for CommandContext {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.context
+    }
+}

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::{Context, Usable};
+use crate::commands::CommandContext;
+use crate::context::Usable;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, KeyRefArg, ProviderId, Verdict};
 use crate::output::{Cell, Page, Report, Table, Tone};
@@ -52,7 +53,7 @@ struct Line {
 /// # Errors
 /// Exit 2 for a provider that does not tell, or a name it does not know; 3 and
 /// 4 when the key was refused or nothing could be found out.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let request = args.request.as_deref().map(needed_for).transpose()?;
     let Some(typed) = &args.key else {
         return offline(context, request);
@@ -172,7 +173,10 @@ fn needed_for(text: &str) -> Result<(ProviderId, String, Vec<String>), Situation
     }
 }
 
-fn offline(context: &Context, request: Option<(ProviderId, String, Vec<String>)>) -> anyhow::Result<Exit> {
+fn offline(
+    context: &CommandContext,
+    request: Option<(ProviderId, String, Vec<String>)>,
+) -> anyhow::Result<Exit> {
     let Some((provider, request, names)) = request else {
         return Err(Situation::usage("no key was named").hint("`keyctl permissions KEYREF`").into());
     };

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::cli::completions;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyRefArg};
@@ -31,7 +31,7 @@ pub struct Args {
 /// # Errors
 /// Exit 8 for no such key, exit 9 when the new name is taken, exit 2 for
 /// another provider or the same name.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let from = context.complete(&args.from)?;
     let to = context.complete(&args.to)?;
     if from.provider != to.provider {

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{ProviderId, Selector};
@@ -45,7 +45,7 @@ pub struct Args {
 /// # Errors
 /// Exit 8 before it starts when a key is missing, exit 2 when two keys would
 /// take the same variables, exit 126 or 127 when it cannot be started.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.all_selected(&args.selectors)?;
     let handed = handout::handed(context, inventory, &selected, &args.only)?;
@@ -70,7 +70,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Returns the names that the program must not inherit.
-fn cleared(context: &Context, inventory: &Inventory, handed: &[Handed<'_>]) -> Vec<&'static str> {
+fn cleared(context: &CommandContext, inventory: &Inventory, handed: &[Handed<'_>]) -> Vec<&'static str> {
     let names = provider::TABLE.iter().flat_map(|it| it.handout_names().iter().copied());
     let used = |store: &str| handed.iter().any(|it| context.store_name_of(inventory, it.record) == store);
     let tokens = STORE_TOKENS.iter().filter(|(store, _)| used(store)).map(|(_, name)| *name);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
@@ -62,7 +62,7 @@ pub struct Args {
 /// # Errors
 /// Exit 2 when nothing is to be changed, exit 3 for a domain that cannot be
 /// chosen, exit 4 when that could not be told, exit 8 for no such key.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let key = context.complete(&args.key)?;
     let record = inventory.record(&key)?;
@@ -154,7 +154,7 @@ fn described(
 
 /// Returns the login that another key of the account tells.
 fn told(
-    context: &Context,
+    context: &CommandContext,
     inventory: &Inventory,
     (key, record): (&KeyRef, &Record),
 ) -> anyhow::Result<String> {

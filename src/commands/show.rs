@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::shared::key_row::{Line, Lines, verdict_cell};
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
 use crate::output::{Cell, Page, Report, Tone};
@@ -24,7 +24,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 8 when there is no such key.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let key = context.complete(&args.key)?;
     let record = inventory.record(&key)?;

@@ -7,7 +7,7 @@ mod init;
 mod recipient;
 mod status;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 
 /// The store of whoever never chose one.
@@ -38,7 +38,7 @@ enum Verb {
 ///
 /// # Errors
 /// Exit 7 when a store cannot be used; what each verb says.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Status => status::run(context),
         Verb::Set(args) => choose::run(&args, context),

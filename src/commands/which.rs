@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::resolve::{Effective, Origin};
@@ -30,7 +30,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 8 when none is, or the scope is not known.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     inventory.need_scope(&args.scope)?;
     let elsewhere = inventory.sends_elsewhere(&args.scope);

@@ -82,17 +82,17 @@ impl Context {
             variables.filter_map(|it| Some((it, self.environment.get(it)?))).collect();
         match set.as_slice() {
             [] => {}
-            [(name, value)] => self.console.note(format!("note: not the vendor's own host: {name}={value}")),
+            [(name, value)] => self.operator.note(format!("note: not the vendor's own host: {name}={value}")),
             [(first, _), rest @ ..] => {
                 let hosts: BTreeSet<&str> = set.iter().map(|(_, value)| host_of(value)).collect();
                 let hosts: Vec<&str> = hosts.into_iter().collect();
-                self.console.note(format!(
+                self.operator.note(format!(
                     "note: not the vendors' own hosts but {}: {first} and {} more",
                     hosts.join(", "),
                     rest.len()
                 ));
                 for (name, value) in &set {
-                    self.console.detail(format!("  {name}={value}"));
+                    self.operator.detail(format!("  {name}={value}"));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The wiring: console, clock, environment, inventory, stores, transport, each
+//! The wiring: operator, clock, environment, inventory, stores, transport, each
 //! made when first needed. Nobody else asks for the time or reads the
 //! environment.
 
@@ -16,22 +16,21 @@ use std::time::Instant;
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
 
-use crate::cli::Global;
+pub use env::Environment;
+pub use secrets::Slot;
+pub use stored::{Mismatch, Stored, Unusable, Usable, Wanted, other_version, version_of};
+
 use crate::clock::Span;
 use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::inventory::file::InventoryFile;
 use crate::inventory::select::Selected;
-use crate::key::{Fingerprint, Judgement, KeyRef, KeyRefArg, Secret, Selector};
-use crate::output::Console;
+use crate::key::{Fingerprint, Judgement, KeyRef, KeyRefArg, Scope, Secret, Selector};
+use crate::operator::Operator;
 use crate::provider::{self, Net};
 use crate::state::StateFolder;
 use crate::store::Store;
 use crate::{http, smtp};
-
-pub use env::Environment;
-pub use secrets::Slot;
-pub use stored::{Mismatch, Stored, Unusable, Usable, Wanted, other_version, version_of};
 
 /// What sets a proxy for https, as every program reads it.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -39,11 +38,24 @@ const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "
 /// How long a command may talk when `--timeout` says nothing.
 const DEFAULT_TIMEOUT: Span = Span::seconds(30);
 
+/// What holds for every command.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The inventory file; `None`: the usual place.
+    pub inventory: Option<PathBuf>,
+    /// The store of this call, whatever the records say.
+    pub store: Option<String>,
+    /// Completes a key ref without `@…`.
+    pub scope: Option<Scope>,
+    /// How long a command, or each of many calls, may take.
+    pub timeout: Option<Span>,
+}
+
 /// What a command works with.
 pub struct Context {
-    pub console: Console,
+    pub operator: Arc<dyn Operator>,
     pub environment: Environment,
-    pub global: Global,
+    pub options: Options,
     pub inventory_file: InventoryFile,
     pub state: StateFolder,
     started: Cell<Instant>,
@@ -73,9 +85,13 @@ impl Context {
     ///
     /// # Errors
     /// When there is no home folder.
-    pub fn new(console: Console, environment: Environment, global: Global) -> anyhow::Result<Self> {
+    pub fn new(
+        operator: Arc<dyn Operator>,
+        environment: Environment,
+        options: Options,
+    ) -> anyhow::Result<Self> {
         let folders = Folders::find()?;
-        let path = global.inventory.clone().unwrap_or_else(|| folders.inventory());
+        let path = options.inventory.clone().unwrap_or_else(|| folders.inventory());
         #[cfg(debug_assertions)]
         for (name, arm) in [
             ("KEYCTL_DEBUG_CRASH_AT", crate::checkpoint::arm as fn(i64)),
@@ -86,11 +102,11 @@ impl Context {
             }
         }
         Ok(Self {
-            console,
-            inventory_file: InventoryFile::at(path).waiting(lock_limit(&global)),
+            operator,
+            inventory_file: InventoryFile::at(path).waiting(lock_limit(&options)),
             state: StateFolder::at(&folders.state),
             environment,
-            global,
+            options,
             started: Cell::new(Instant::now()),
             folders,
             inventory: OnceCell::new(),
@@ -145,7 +161,7 @@ impl Context {
     /// # Errors
     /// When nothing says which scope is meant.
     pub fn complete(&self, typed: &KeyRefArg) -> anyhow::Result<KeyRef> {
-        let scope = match (&typed.scope, &self.global.scope) {
+        let scope = match (&typed.scope, &self.options.scope) {
             (Some(scope), _) | (None, Some(scope)) => scope.clone(),
             (None, None) => self.inventory()?.only_scope().ok_or_else(|| {
                 Situation::usage(format!("`{}` does not say at which scope", typed.provider)).hint(format!(
@@ -191,14 +207,14 @@ impl Context {
     /// Gives a hint that would be the same again, once in a run.
     pub fn hint_once(&self, text: String) {
         if !self.hinted.borrow().contains(&text) {
-            self.console.hint(&text);
+            self.operator.hint(&text);
             self.hinted.borrow_mut().insert(text);
         }
     }
 
     /// Returns the time a single operation may take.
     pub fn timeout(&self) -> std::time::Duration {
-        self.global.timeout.unwrap_or(DEFAULT_TIMEOUT).std()
+        self.options.timeout.unwrap_or(DEFAULT_TIMEOUT).std()
     }
 
     /// Returns the moment the whole command gives up.
@@ -275,9 +291,9 @@ impl Context {
 
 /// Returns how long a change of the inventory waits for another process: ten
 /// seconds, or less if `--timeout` says so.
-fn lock_limit(global: &Global) -> std::time::Duration {
+fn lock_limit(options: &Options) -> std::time::Duration {
     let most = std::time::Duration::from_secs(10);
-    global.timeout.map_or(most, |it| it.std().min(most))
+    options.timeout.map_or(most, |it| it.std().min(most))
 }
 
 fn read_roots(path: &Path) -> Result<Vec<u8>, Situation> {

@@ -9,6 +9,7 @@ use super::stored::{self, Stored, Unusable, Usable, Wanted};
 use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
+use crate::operator::Presence;
 use crate::store::{self, Item, Store, StoreError, Surroundings};
 
 /// Which of a record's versions is meant.
@@ -67,7 +68,7 @@ impl Context {
 
     /// Returns the word of the store that holds a record.
     pub fn store_name_of<'a>(&'a self, inventory: &'a Inventory, record: &'a Record) -> &'a str {
-        let chosen = [&self.global.store, &record.store, &inventory.store];
+        let chosen = [&self.options.store, &record.store, &inventory.store];
         chosen.into_iter().flatten().next().map_or("keyring", String::as_str)
     }
 
@@ -181,7 +182,7 @@ impl Context {
         match self.stored(inventory, key, record, slot).map_err(Situation::from)? {
             Stored::Fits(secret) => Ok(secret),
             Stored::OtherVersion(other, secret) if slot == Slot::Current => {
-                self.console.warning(stored::other_version(key, other));
+                self.operator.warning(stored::other_version(key, other));
                 Ok(secret)
             }
             Stored::OtherVersion(..) | Stored::Absent => {
@@ -190,7 +191,7 @@ impl Context {
             Stored::Mismatch(mismatch) => {
                 let warning = mismatch.message();
                 let secret = mismatch.handed_out()?;
-                self.console.warning(warning);
+                self.operator.warning(warning);
                 Ok(secret)
             }
         }
@@ -233,8 +234,9 @@ impl Context {
 
     /// Returns what a store has to know to open itself.
     pub fn surroundings(&self) -> Surroundings {
-        let (asking, telling) = (self.console.clone(), self.console.clone());
-        let ask: store::Ask = Arc::new(move |prompt: &str| asking.ask_secret(prompt));
+        let (asking, telling) = (Arc::clone(&self.operator), Arc::clone(&self.operator));
+        let ask: store::Ask = Arc::new(move |prompt: &str| asking.secret(prompt).ok().flatten());
+        let presence = self.operator.presence();
         Surroundings {
             data_dir: self.folders.data.clone(),
             config_dir: self.folders.config.clone(),
@@ -244,8 +246,8 @@ impl Context {
             identity: self.environment.get("KEYCTL_IDENTITY").map(Secret::new),
             passphrase_file: self.environment.path("KEYCTL_PASSPHRASE_FILE"),
             variables: self.environment.shared(),
-            interactive: self.console.can_ask(),
-            ask: self.console.can_ask_secret().then_some(ask),
+            interactive: presence == Presence::Person,
+            ask: (presence != Presence::NoOne).then_some(ask),
             notice: Some(Arc::new(move |text: &str| telling.note(text))),
         }
     }

@@ -33,9 +33,9 @@ pub struct Setup {
     pub yes: bool,
 }
 
-/// The answer to a question.
+/// What was typed as the answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     Yes,
     No,
     /// Nobody can be asked.
@@ -153,6 +153,11 @@ impl Console {
         }
     }
 
+    /// Says what the person must do or paste; also with `--quiet`.
+    pub fn task(&self, text: impl AsRef<str>) {
+        self.stderr(text.as_ref());
+    }
+
     /// Says a detail; only with `--verbose`.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.setup.want == Want::Verbose {
@@ -168,22 +173,13 @@ impl Console {
         self.write(text.trim_end_matches('\n'));
     }
 
-    /// Asks a question of fact, yes or no. Only a person at the terminal can
-    /// answer: `--yes` agrees to what was shown and knows nothing.
-    pub fn testify(&self, question: &str) -> Answer {
+    /// Asks yes or no of whoever is at the terminal.
+    pub(super) fn ask_yes_or_no(&self, question: &str) -> Answer {
         match self.ask(&format!("{question} [y/N] ")) {
             None => Answer::Nobody,
             Some(text) if is_yes(&text) => Answer::Yes,
             Some(_) => Answer::No,
         }
-    }
-
-    /// Asks for consent to what was shown, yes or no. `--yes` answers yes.
-    pub fn confirm(&self, question: &str) -> Answer {
-        if self.setup.yes {
-            return Answer::Yes;
-        }
-        self.testify(question)
     }
 
     /// Asks for a line; `None` when nobody can be asked or the input ended.
@@ -226,7 +222,7 @@ impl Console {
     }
 
     /// Starts a progress bar on stderr; invisible without a terminal or with `--quiet`.
-    pub fn progress(&self, total: usize, what: &str) -> Progress {
+    pub(super) fn bar(&self, total: usize, what: &str) -> Progress {
         let visible = self.setup.want > Want::Quiet && std::io::stderr().is_terminal() && total > 1;
         let bar = visible.then(|| {
             let bar = indicatif::ProgressBar::new(total as u64);
@@ -292,14 +288,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn step(&self) {
+    pub(super) fn advance(&self) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
     }
 
     /// Takes the bar from the terminal.
-    pub fn clear(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -308,7 +304,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.clear();
+        self.finish();
     }
 }
 

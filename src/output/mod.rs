@@ -11,6 +11,7 @@ pub mod json;
 mod junit;
 pub mod markdown;
 mod openmetrics;
+mod operator;
 mod sarif;
 pub mod table;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 pub use checks::{Check, Checks, Family, Level, Outcome, Rule, Sample, Samples};
-pub use console::{Answer, Console, Progress, Want};
+pub use console::{Console, Want};
 pub use table::{Cell, Page, Table, Tone};
 
 use crate::exit::Situation;

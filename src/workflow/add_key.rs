@@ -5,7 +5,8 @@
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::key::{Judgement, KeyRef, Kind, ProviderId, Reason, Record, Verdict};
-use crate::output::Answer;
+use crate::operator::Presence;
+use crate::operator::{Consent, ConsentQuestion};
 use crate::provider;
 use crate::provider::{Detection, Unsorted};
 use crate::workflow::create_announcement::must_be_settled;
@@ -72,7 +73,7 @@ pub fn add(
     let keeping = Keeping::begin(context, inventory, key, manner.existing)?;
     inherit(described, keeping.seen());
     let place = keeping.store.describe().location;
-    context.console.note(format!("`{key}` will be kept in the {} store: {place}", keeping.store.name()));
+    context.operator.note(format!("`{key}` will be kept in the {} store: {place}", keeping.store.name()));
     let taken = take(context)?;
     let (kind, judgement) = recognise(context, key, described, &taken, manner)?;
     described.check_kind(key.provider, kind)?;
@@ -140,7 +141,7 @@ fn find_login(
     let inventory = context.inventory_file.load()?;
     let sought = sought(key, kind, seen);
     if !manner.validate {
-        context.console.hint(format!(
+        context.operator.hint(format!(
             "the login of `{key}` is not known: {}",
             smtp_login::way_to_record(&inventory, sought)
         ));
@@ -192,7 +193,7 @@ fn recognise(
         domain: described.domain.as_ref(),
         login: described.login.as_deref(),
     };
-    context.console.detail(format!("asking {} what kind of key it is", key.provider));
+    context.operator.detail(format!("asking {} what kind of key it is", key.provider));
     match provider::provider(key.provider).detect(&new_key_proof::net(context)?, &unsorted) {
         Some(Detection::Is(kind, judgement)) => Ok((kind, Some(judgement))),
         Some(Detection::Unclear(judgement)) => {
@@ -228,14 +229,14 @@ fn unclear(
         let kind = if key.scope.location.is_some() { Kind::Location } else { Kind::Agency };
         return Ok((kind, None));
     }
-    context.console.note(format!("note: {}", judgement.detail));
+    context.operator.note(format!("note: {}", judgement.detail));
     if let Some(kind) = ask_kind(context, kinds) {
         return Ok((kind, None));
     }
     let silence = judgement.verdict() == Verdict::Unknown && !judgement.has(Reason::PermissionNotCheckable);
     match kinds.first() {
         Some(likeliest) if silence => {
-            context.console.warning(format!(
+            context.operator.warning(format!(
                 "which kind of key it is could not be found out; it is kept as `{likeliest}`: \
                  `keyctl set {key} --kind` corrects that"
             ));
@@ -247,14 +248,14 @@ fn unclear(
 
 fn ask_kind(context: &Context, kinds: &[Kind]) -> Option<Kind> {
     let words: Vec<&str> = kinds.iter().map(|it| it.as_str()).collect();
-    let answer = context.console.ask(&format!("Which kind of key is it ({})? ", words.join(", ")))?;
+    let answer = context.operator.line(&format!("Which kind of key is it ({})? ", words.join(", ")))?;
     kinds.iter().find(|it| it.as_str() == answer.trim().to_lowercase()).copied()
 }
 
 fn warn(context: &Context, added: &Added) {
     if !added.same_secret.is_empty() {
         let refs: Vec<String> = added.same_secret.iter().map(|it| format!("`{it}`")).collect();
-        context.console.warning(format!(
+        context.operator.warning(format!(
             "the same secret is recorded as {}; they are rotated together",
             refs.join(", ")
         ));
@@ -268,20 +269,20 @@ fn may_save(context: &Context, added: &Added, manner: Manner) -> bool {
         Verdict::Valid | Verdict::Limited => true,
         Verdict::Unknown => {
             context
-                .console
+                .operator
                 .warning(format!("`{}` is saved, but nothing was proven: {}", added.key, judgement.detail));
             true
         }
         Verdict::Rejected if manner.force => {
-            context.console.warning(format!("`{}` is saved although it is refused", added.key));
+            context.operator.warning(format!("`{}` is saved although it is refused", added.key));
             true
         }
         Verdict::Rejected => {
-            context.console.warning(format!("the key is refused: {}", judgement.detail));
-            let saved =
-                context.console.can_ask() && context.console.confirm("Save it all the same?") == Answer::Yes;
+            context.operator.warning(format!("the key is refused: {}", judgement.detail));
+            let saved = context.operator.presence() == Presence::Person
+                && context.operator.consent(&ConsentQuestion::SaveRefusedKey) == Consent::Given;
             if !saved {
-                context.console.hint("nothing was saved; `--force` saves a refused key");
+                context.operator.hint("nothing was saved; `--force` saves a refused key");
             }
             saved
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::DnsState;
 use crate::key::text::printable;
-use crate::output::{Page, Tone};
+use crate::operator::{Emphasis, Sheet};
 use crate::provider::Trouble;
 
 /// What came of a check.
@@ -107,31 +107,37 @@ pub fn verdict(checks: &[Check]) -> Option<bool> {
     }
 }
 
-/// Writes one line a check, and what is wrong below it.
-pub fn human(checks: &[Check], page: &mut Page) {
+/// Returns one line a check, and what is wrong below it.
+pub fn sheet(checks: &[Check]) -> Sheet {
+    let mut sheet = Sheet::default();
     let widest = checks.iter().map(|it| title(&it.id).len()).max().unwrap_or(0);
     for check in checks {
-        line(check, widest, page);
+        line(check, widest, &mut sheet);
     }
+    sheet
 }
 
-fn line(check: &Check, widest: usize, page: &mut Page) {
+fn line(check: &Check, widest: usize, sheet: &mut Sheet) {
     let (tone, mark) = match check.result {
-        Outcome::Pass => (Tone::Good, "pass"),
-        Outcome::Fail => (Tone::Bad, "FAIL"),
-        Outcome::NotCheckable => (Tone::Warn, "?   "),
+        Outcome::Pass => (Emphasis::Good, "pass"),
+        Outcome::Fail => (Emphasis::Bad, "FAIL"),
+        Outcome::NotCheckable => (Emphasis::Warn, "?   "),
     };
     let name = title(&check.id);
     let is_record = check.provider.is_some();
     let found = check.found.as_deref().filter(|_| !(is_record && check.result == Outcome::Pass));
     match found {
         Some(found) if check.result == Outcome::Pass && found.len() <= 46 => {
-            page.pieces(&[(tone, mark), (Tone::Plain, &format!("  {name:<widest$}  ")), (Tone::Dim, found)]);
+            sheet.pieces(&[
+                (tone, mark),
+                (Emphasis::Plain, &format!("  {name:<widest$}  ")),
+                (Emphasis::Dim, found),
+            ]);
         }
         _ => {
-            page.pieces(&[(tone, mark), (Tone::Plain, &format!("  {name}"))]);
+            sheet.pieces(&[(tone, mark), (Emphasis::Plain, &format!("  {name}"))]);
             if let Some(found) = found {
-                page.paragraph(Tone::Plain, 6, &format!("found: {found}"));
+                sheet.line(Emphasis::Plain, 6, format!("found: {found}"));
             }
         }
     }
@@ -140,15 +146,15 @@ fn line(check: &Check, widest: usize, page: &mut Page) {
         // A good DKIM key is 400 characters that nobody compares.
         let limit = if is_record { 110 } else { 2_000 };
         let more = printable(more.as_deref().unwrap_or_default(), limit);
-        page.paragraph(Tone::Dim, 6, &more);
+        sheet.line(Emphasis::Dim, 6, more);
         return;
     }
     // What is expected of a record stands in the fix.
     if let Some(expected) = check.expected.as_ref().filter(|_| !is_record || check.fix.is_none()) {
-        page.paragraph(Tone::Plain, 6, &format!("expected: {expected}"));
+        sheet.line(Emphasis::Plain, 6, format!("expected: {expected}"));
     }
     if let Some(fix) = check.fix.as_ref() {
-        page.paragraph(Tone::Strong, 6, &format!("fix: {fix}"));
+        sheet.line(Emphasis::Strong, 6, format!("fix: {fix}"));
     }
 }
 

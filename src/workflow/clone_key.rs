@@ -79,7 +79,7 @@ fn find_out(context: &Context, like: &mut Like, keyed: &Keyed) -> anyhow::Result
         context.restart_clock();
     }
     if like.record.permissions.is_empty() && like.held.is_empty() {
-        context.console.warning(format!("what `{}` may do could not be found out: {why}", like.key));
+        context.operator.warning(format!("what `{}` may do could not be found out: {why}", like.key));
     }
     Ok(())
 }

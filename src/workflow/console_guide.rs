@@ -2,31 +2,28 @@
 //! English and German.
 
 use crate::context::Context;
-use crate::output::{Page, Tone};
+use crate::operator::{Emphasis, Level, Presence, Sheet};
 use crate::provider::Guide;
 
-/// Writes the way through a console to stderr.
+/// Tells the way through a console.
 pub fn show(context: &Context, title: &str, guide: &Guide) {
-    context.console.page(|page| write(page, title, guide));
-}
-
-fn write(page: &mut Page, title: &str, guide: &Guide) {
-    page.line(Tone::Strong, title);
-    page.paragraph(Tone::Plain, 2, &guide.url);
-    page.paragraph(Tone::Plain, 2, &guide.path);
+    let mut sheet = Sheet::titled(title);
+    sheet.line(Emphasis::Plain, 2, &guide.url);
+    sheet.line(Emphasis::Plain, 2, &guide.path);
     if let Some(german) = &guide.path_de {
-        page.paragraph(Tone::Dim, 2, &format!("German: {german}"));
+        sheet.line(Emphasis::Dim, 2, format!("German: {german}"));
     }
     for (n, step) in guide.steps.iter().enumerate() {
-        page.paragraph(Tone::Plain, 2, &format!("{}. {step}", n + 1));
+        sheet.line(Emphasis::Plain, 2, format!("{}. {step}", n + 1));
     }
+    context.operator.sheet(Level::Task, &sheet);
 }
 
 /// Opens a page in the person's browser. Only where somebody is at a terminal;
 /// what cannot be opened is no failure, since the address was told.
 pub fn open(context: &Context, url: &str) {
-    if !context.console.can_ask() {
-        context.console.note("note: nobody is at a terminal; the page is not opened");
+    if context.operator.presence() != Presence::Person {
+        context.operator.note("note: nobody is at a terminal; the page is not opened");
         return;
     }
     let (program, arguments): (&str, &[&str]) = match std::env::consts::OS {
@@ -43,6 +40,6 @@ pub fn open(context: &Context, url: &str) {
     let silent = std::process::Stdio::null;
     let started = command.stdin(silent()).stdout(silent()).stderr(silent()).status();
     if !started.is_ok_and(|status| status.success()) {
-        context.console.note(format!("note: `{program}` could not open the page; open {url} yourself"));
+        context.operator.note(format!("note: `{program}` could not open the page; open {url} yourself"));
     }
 }

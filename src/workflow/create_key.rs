@@ -52,7 +52,7 @@ pub fn make(context: &Context, new: &New<'_>, managing: &Managing) -> anyhow::Re
     let settle = context.settle(new.key.provider)?;
     let mut keeping = Keeping::begin(context, inventory, &new.key, Existing::Refuse)?;
     let place = keeping.store.describe().location;
-    context.console.note(format!(
+    context.operator.note(format!(
         "`{}` will be made by `{}` and kept in the {} store: {place}",
         new.key,
         managing.keyed.key,
@@ -70,7 +70,7 @@ pub fn make(context: &Context, new: &New<'_>, managing: &Managing) -> anyhow::Re
 impl Workshop<'_> {
     fn make(&self, keeping: &mut Keeping<'_>) -> anyhow::Result<(Secret, RemoteKey)> {
         if let Some(secret) = keeping.announced_secret()? {
-            self.context.console.note("note: the key was made and stored before; it is taken up");
+            self.context.operator.note("note: the key was made and stored before; it is taken up");
             let remote = RemoteKey { id: self.id_of(&secret), ..RemoteKey::default() };
             return Ok((secret, remote));
         }
@@ -267,7 +267,7 @@ impl Workshop<'_> {
         match self.search(&self.managing.keyed, record).delete(&remote.id) {
             Ok(_) => error.context("the new key could not be kept and was deleted again"),
             Err(undeleted) => {
-                self.context.console.warning(format!("{undeleted:#}"));
+                self.context.operator.warning(format!("{undeleted:#}"));
                 error.context(format!("the new key {} could not be kept", remote.id))
             }
         }
@@ -284,7 +284,7 @@ impl Workshop<'_> {
             if !refused || Instant::now() >= end {
                 return Ok(proof);
             }
-            self.context.console.detail("the new key is not known yet; trying again");
+            self.context.operator.detail("the new key is not known yet; trying again");
             std::thread::sleep(PAUSE);
         }
     }

@@ -1,12 +1,9 @@
 //! `create --not-made`: a person says that a call whose outcome is not known
 //! made no key. The announcement goes by that word; nothing is sent.
 
-use serde_json::Value;
-
 use crate::context::{Context, Slot};
-use crate::exit::{Exit, Situation};
+use crate::exit::Situation;
 use crate::key::KeyRef;
-use crate::output::{Page, Report, Tone};
 use crate::workflow::create_announcement;
 
 /// Takes the announcement of a key back.
@@ -14,7 +11,7 @@ use crate::workflow::create_announcement;
 /// # Errors
 /// Exit 8 for no such key, exit 9 when none is announced or its secret is in
 /// the store, exit 7 when the store cannot tell.
-pub fn run(context: &Context, key: &KeyRef) -> anyhow::Result<Exit> {
+pub fn run(context: &Context, key: &KeyRef) -> anyhow::Result<()> {
     let inventory = context.inventory()?;
     let record = inventory.record(key)?;
     if !record.is_unsettled() {
@@ -35,27 +32,5 @@ pub fn run(context: &Context, key: &KeyRef) -> anyhow::Result<Exit> {
         .into());
     }
     create_announcement::withdraw(context, key, record)?;
-    context.console.report(&WithdrawnReport { key: key.clone() })?;
-    Ok(Exit::Done)
-}
-
-struct WithdrawnReport {
-    key: KeyRef,
-}
-
-impl Report for WithdrawnReport {
-    fn command(&self) -> &'static str {
-        "create"
-    }
-
-    fn data(&self) -> Value {
-        serde_json::json!({ "key": self.key, "withdrawn": true })
-    }
-
-    fn human(&self, page: &mut Page) {
-        page.line(
-            Tone::Plain,
-            format!("`{}` is no longer announced: by your word no key was made", self.key),
-        );
-    }
+    Ok(())
 }

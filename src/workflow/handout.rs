@@ -130,7 +130,7 @@ fn at_scope<'a>(
     let selection =
         inventory.select(&[Selected::Scope(scope.clone())], Reach::Effective, Filter::default())?;
     for skipped in &selection.skipped {
-        context.console.note(format!("note: {skipped}"));
+        context.operator.note(format!("note: {skipped}"));
     }
     let mut groups: BTreeMap<Group, Vec<Effective<'a>>> = BTreeMap::new();
     for effective in inventory.effective(scope) {
@@ -251,8 +251,8 @@ impl Handed<'_> {
         let secret = context.handout(inventory, self.key, self.record, Slot::Current)?;
         if self.record.kind == Kind::Smtp && self.record.login.is_none() {
             let sought = Sought::of(self.key, self.record);
-            context.console.warning(format!("`{}` goes without its login: none is recorded", self.key));
-            context.console.hint(smtp_login::way_to_record(inventory, sought));
+            context.operator.warning(format!("`{}` goes without its login: none is recorded", self.key));
+            context.operator.hint(smtp_login::way_to_record(inventory, sought));
         }
         let domain = self.domain(inventory);
         let credential = Credential::of(self.record, &secret);
@@ -303,7 +303,7 @@ pub fn variables(
 /// # Errors
 /// Exit 9.
 pub fn guard_terminal(context: &Context, reveal: bool) -> Result<(), Situation> {
-    if reveal || !context.console.stdout_is_terminal() {
+    if reveal || !context.operator.shows_results() {
         return Ok(());
     }
     Err(Situation::refused("would-show-secret", "the secret would be shown on the terminal")

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::output::Console;
+use crate::operator::Operator;
 
 /// Whether Ctrl-C came.
 #[derive(Debug, Clone)]
@@ -36,12 +36,12 @@ impl Interruption {
 
     /// Waits until every sender of `end` is dropped, and says once why an
     /// interrupted run does not end at once: what was asked is waited for.
-    pub fn wait(&self, console: &Console, end: &Receiver<()>) {
+    pub fn wait(&self, operator: &(dyn Operator + 'static), end: &Receiver<()>) {
         let mut told = false;
         while end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
             if self.is_raised() && !told {
                 told = true;
-                console.note("interrupted: waiting for what was asked already; Ctrl-C again ends at once");
+                operator.note("interrupted: waiting for what was asked already; Ctrl-C again ends at once");
             }
         }
     }

@@ -2,13 +2,12 @@
 //! person in the console. Either way the key itself is tried afterwards.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::context::{Context, Slot, Unusable};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
-use crate::output::{Answer, Page, Report, Tone};
+use crate::operator::{Consent, ConsentQuestion, Testimony, TestimonyQuestion};
 use crate::provider;
 use crate::provider::{ConsoleAsk, ConsoleTask, Family};
 use crate::workflow::managing_key::{Managed, Managing};
@@ -58,7 +57,7 @@ impl Turn {
 /// Who switched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum How {
+pub enum How {
     Api,
     Person,
     Recorded,
@@ -74,7 +73,7 @@ pub fn run(
     turn: Turn,
     done: bool,
     using: Option<&KeyRefArg>,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<Switched> {
     let inventory = context.inventory()?;
     let key = context.complete(typed)?;
     let record = inventory.record(&key)?;
@@ -106,8 +105,7 @@ pub fn run(
     let state = if records { turn.state() } else { record.state };
     let verdict = judgement.as_ref().map(Judgement::verdict);
     let reason = judgement.as_ref().and_then(Judgement::reason);
-    context.console.report(&Switched { command: turn.word(), key, state, how, verdict, reason })?;
-    Ok(exit)
+    Ok(Switched { command: turn.word(), key, state, how, verdict, reason, exit })
 }
 
 fn switched(
@@ -124,7 +122,7 @@ fn switched(
             Ok(manager) => {
                 consent(context, key, record, turn)?;
                 let Some(id) = remote_id(context, inventory, (key, record), &manager)? else {
-                    context.console.note(format!(
+                    context.operator.note(format!(
                         "note: not by API: the list that `{}` sees does not tell which key `{key}` is",
                         manager.keyed.key
                     ));
@@ -141,7 +139,7 @@ fn switched(
                 return Ok(How::Api);
             }
             Err(error) if using.is_some() => return Err(error),
-            Err(error) => context.console.note(format!("note: not by API: {error}")),
+            Err(error) => context.operator.note(format!("note: not by API: {error}")),
         }
     }
     by_person(context, key, record, turn)
@@ -172,13 +170,18 @@ fn consent(context: &Context, key: &KeyRef, record: &Record, turn: Turn) -> anyh
     }
     let places: Vec<&str> = record.consumers.iter().map(|it| it.name.as_str()).collect();
     let breaks = if places.is_empty() { String::new() } else { format!(" ({} use it)", places.join(", ")) };
-    match context.console.confirm(&format!("Switch `{key}` off at {}{breaks}?", key.provider)) {
-        Answer::Yes => {
+    let question = ConsentQuestion::SwitchOff {
+        key: key.to_string(),
+        provider: key.provider.to_string(),
+        used_by: breaks,
+    };
+    match context.operator.consent(&question) {
+        Consent::Given => {
             context.restart_clock();
             Ok(())
         }
-        Answer::No => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
-        Answer::Nobody => {
+        Consent::Refused => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
+        Consent::NoOne => {
             Err(Situation::refused("not-confirmed", format!("switching `{key}` off needs a word of consent"))
                 .hint("add `--yes`")
                 .into())
@@ -208,12 +211,11 @@ fn by_person(context: &Context, key: &KeyRef, record: &Record, turn: Turn) -> an
     let title =
         format!("{} `{key}`{which} in the console:", if turn == Turn::Off { "Disable" } else { "Enable" });
     console_guide::show(context, &title, &guide);
-    let question = format!("Is `{key}` {}d?", turn.word());
-    let answer = context.console.ask(&format!("{question} [y/N] "));
-    match answer.map(|it| it.trim().to_lowercase()) {
-        Some(text) if ["y", "yes", "j", "ja"].contains(&text.as_str()) => Ok(How::Person),
-        Some(_) => Err(Situation::refused("not-confirmed", "nothing was recorded").into()),
-        None => {
+    let how = if turn == Turn::Off { "disabled" } else { "enabled" };
+    match context.operator.testimony(&TestimonyQuestion::Switched { key: key.to_string(), how }) {
+        Testimony::Given => Ok(How::Person),
+        Testimony::Refused => Err(Situation::refused("not-confirmed", "nothing was recorded").into()),
+        Testimony::NoOne => {
             Err(Situation::human(format!("a person {}s `{key}` in the console: {}", turn.word(), guide.url))
                 .hint(format!("then record it: `keyctl {} {key} --done`", turn.word()))
                 .into())
@@ -251,58 +253,33 @@ fn told(
     match (turn, shown) {
         (_, Some(true)) => Exit::Done,
         (Turn::Off, Some(false)) => {
-            context.console.warning(format!("`{key}` still works; {recorded}: {detail}"));
+            context.operator.warning(format!("`{key}` still works; {recorded}: {detail}"));
             Exit::Rejected
         }
         (Turn::On, Some(false)) => {
-            context.console.warning(format!("`{key}` is still refused; {recorded}: {detail}"));
+            context.operator.warning(format!("`{key}` is still refused; {recorded}: {detail}"));
             Exit::Rejected
         }
         (_, None) => {
             context
-                .console
+                .operator
                 .warning(format!("that `{key}` is {}d could not be proven: {detail}", turn.word()));
             if let Some(hint) = judgement.and_then(|it| it.hint.as_ref()) {
-                context.console.hint(hint);
+                context.operator.hint(hint);
             }
             Exit::Unknown
         }
     }
 }
 
-struct Switched {
-    command: &'static str,
-    key: KeyRef,
-    state: KeyState,
-    how: How,
-    verdict: Option<Verdict>,
-    reason: Option<Reason>,
-}
-
-impl Report for Switched {
-    fn command(&self) -> &'static str {
-        self.command
-    }
-
-    fn data(&self) -> Value {
-        serde_json::json!({
-            "key": self.key,
-            "state": self.state,
-            "how": self.how,
-            "verdict": self.verdict,
-            "reason": self.reason,
-        })
-    }
-
-    fn human(&self, page: &mut Page) {
-        page.pieces(&[
-            (Tone::Strong, self.key.as_str()),
-            (Tone::Plain, "  "),
-            (Tone::Plain, self.state.as_str()),
-        ]);
-        page.fields(&[
-            ("  verdict", self.verdict.map(|it| it.as_str()).unwrap_or_default().into()),
-            ("  reason", self.reason.map(|it| it.as_str()).unwrap_or_default().into()),
-        ]);
-    }
+/// What came of it.
+pub struct Switched {
+    /// The command's word.
+    pub command: &'static str,
+    pub key: KeyRef,
+    pub state: KeyState,
+    pub how: How,
+    pub verdict: Option<Verdict>,
+    pub reason: Option<Reason>,
+    pub exit: Exit,
 }

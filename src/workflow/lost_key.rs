@@ -143,7 +143,7 @@ impl Search<'_> {
                 return Err(self.another_login(row).into());
             }
             self.must_be_lost()?;
-            self.context.console.note(format!(
+            self.context.operator.note(format!(
                 "note: a key that an interrupted attempt made is deleted again, its secret is not known ({})",
                 row.id
             ));

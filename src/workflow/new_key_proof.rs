@@ -56,7 +56,7 @@ impl<'a> Proof<'a> {
         let mut judgement = match self.judgement.take() {
             Some(held) => held,
             None => {
-                context.console.detail(format!("asking {}", self.key.provider));
+                context.operator.detail(format!("asking {}", self.key.provider));
                 let draft = self.draft();
                 vendor.check(&net(context)?, &Credential::of(&draft, self.secret))
             }

@@ -3,7 +3,7 @@
 
 use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, KeyRef, Kind, Reason, Verdict};
-use crate::output::Answer;
+use crate::operator::{Consent, ConsentQuestion, Testimony, TestimonyQuestion};
 use crate::provider;
 use crate::provider::{ConsoleAsk, ConsoleTask, Family, KeyAdmin, Trouble};
 use crate::workflow::managing_key::Managed;
@@ -22,7 +22,7 @@ pub fn run(subject: &Subject<'_>, using: Option<&KeyRef>, done: bool) -> anyhow:
     match (admin, able) {
         (Some(admin), Some(Ok(()))) if !done => by_api(subject, admin, using),
         (_, Some(Err(why))) if !done => {
-            subject.context.console.note(format!("note: {why}"));
+            subject.context.operator.note(format!("note: {why}"));
             by_person(subject, done)
         }
         _ => by_person(subject, done),
@@ -54,7 +54,7 @@ fn by_api(subject: &Subject<'_>, admin: &dyn KeyAdmin, using: Option<&KeyRef>) -
     if !list()? {
         // Deleted before, or never in this account: the key itself tells which.
         let of = format!("the list that `{}` sees", manager.keyed.key);
-        context.console.note(format!("note: `{key}` ({id}) is not in {of}"));
+        context.operator.note(format!("note: `{key}` ({id}) is not in {of}"));
         proven_dead(subject, &format!("and is not in {of}: it may be of another account"))?;
         return Ok(How::Revoked);
     }
@@ -62,7 +62,7 @@ fn by_api(subject: &Subject<'_>, admin: &dyn KeyAdmin, using: Option<&KeyRef>) -
         Ok(_) => {}
         // What became of it is told by the list.
         Err(trouble) if trouble.outcome_unknown => {
-            context.console.warning(format!("whether it was deleted is not known: {}", trouble.detail));
+            context.operator.warning(format!("whether it was deleted is not known: {}", trouble.detail));
         }
         Err(trouble) => return Err(not_deleted(subject, &trouble).into()),
     }
@@ -101,11 +101,15 @@ fn consent(subject: &Subject<'_>, same: &[KeyRef]) -> Result<(), Situation> {
     breaks.extend(same.iter().map(|it| format!("`{it}`, which is the same key")));
     let breaks =
         if breaks.is_empty() { String::new() } else { format!(" It is used by: {}.", breaks.join(", ")) };
-    let question = format!("Delete `{key}` at {}?{breaks} This cannot be undone.", key.provider);
-    match context.console.confirm(&question) {
-        Answer::Yes => Ok(()),
-        Answer::No => Err(Situation::refused("not-confirmed", "nothing was changed")),
-        Answer::Nobody => Err(Situation::refused(
+    let question = ConsentQuestion::DeleteKey {
+        key: key.to_string(),
+        provider: key.provider.to_string(),
+        used_by: breaks,
+    };
+    match context.operator.consent(&question) {
+        Consent::Given => Ok(()),
+        Consent::Refused => Err(Situation::refused("not-confirmed", "nothing was changed")),
+        Consent::NoOne => Err(Situation::refused(
             "not-confirmed",
             format!("deleting `{key}` at {} cannot be undone and needs a word of consent", key.provider),
         )
@@ -135,11 +139,12 @@ fn by_person(subject: &Subject<'_>, done: bool) -> anyhow::Result<How> {
             .ok_or_else(|| Situation::usage(format!("{} has no way to delete `{key}`", key.provider)))?;
         let which = record.last2.as_ref().map(|it| format!(" (ending in {it})")).unwrap_or_default();
         console_guide::show(context, &format!("Delete `{key}`{which} in the console:"), &guide);
-        let answer = context.console.ask(&format!("Is `{key}` deleted? [y/N] "));
-        match answer.map(|it| it.trim().to_lowercase()) {
-            Some(text) if ["y", "yes", "j", "ja"].contains(&text.as_str()) => {}
-            Some(_) => return Err(Situation::refused("not-confirmed", "nothing was changed").into()),
-            None => {
+        match context.operator.testimony(&TestimonyQuestion::Deleted { key: Some(key.to_string()) }) {
+            Testimony::Given => {}
+            Testimony::Refused => {
+                return Err(Situation::refused("not-confirmed", "nothing was changed").into());
+            }
+            Testimony::NoOne => {
                 return Err(Situation::human(format!(
                     "a person deletes `{key}` in the console: {}",
                     guide.url

@@ -118,43 +118,6 @@ impl Taken {
     }
 }
 
-/// How the options name the way in.
-#[derive(Debug, Clone, clap::Args)]
-pub struct SourceArgs {
-    /// Read the key from stdin
-    #[arg(long, conflicts_with_all = ["from_env", "from_file"])]
-    pub stdin: bool,
-    /// Read the key from an environment variable
-    #[arg(long, value_name = "VAR", conflicts_with = "from_file")]
-    pub from_env: Option<String>,
-    /// Read the key from a file
-    #[arg(long, value_name = "PATH")]
-    pub from_file: Option<PathBuf>,
-}
-
-impl SourceArgs {
-    /// Returns where the secret comes from: what was said, else a prompt.
-    ///
-    /// # Errors
-    /// Exit 2 when nothing was said and nobody can be asked.
-    pub fn source(&self, context: &Context, prompt: &str) -> Result<Source, Situation> {
-        if self.stdin {
-            return Ok(Source::Stdin);
-        }
-        if let Some(variable) = &self.from_env {
-            return Ok(Source::Variable(variable.clone()));
-        }
-        if let Some(path) = &self.from_file {
-            return Ok(Source::File(path.clone()));
-        }
-        if context.console.can_ask_secret() {
-            return Ok(Source::Prompt(prompt.to_owned()));
-        }
-        Err(Situation::usage("there is no terminal to ask for the key on")
-            .hint("give it by `--stdin`, `--from-env VAR` or `--from-file PATH`"))
-    }
-}
-
 /// Takes a secret in; whether it can be the key that is wanted is for
 /// [`Taken::fits`] to say.
 ///
@@ -177,7 +140,9 @@ pub fn take_unless_empty(context: &Context, source: &Source) -> anyhow::Result<O
     let pasted = read(context, source)?;
     let taken = look_at(&pasted);
     if !taken.stripped.is_empty() {
-        context.console.note(format!("note: taken away from the pasted text: {}", taken.stripped.join(", ")));
+        context
+            .operator
+            .note(format!("note: taken away from the pasted text: {}", taken.stripped.join(", ")));
     }
     Ok(Some(taken).filter(|it| !it.secret.is_empty()))
 }
@@ -206,7 +171,7 @@ fn read(context: &Context, source: &Source) -> anyhow::Result<Secret> {
                 .map_err(|error| Situation::usage(format!("cannot read `{}`: {error}", path.display())))?;
             bounded(file, source)
         }
-        Source::Prompt(text) => match context.console.prompt_secret(text) {
+        Source::Prompt(text) => match context.operator.secret(text) {
             Ok(Some(secret)) => Ok(secret),
             Ok(None) => Err(Situation::human("a person is needed to paste the key")
                 .hint("give it by `--stdin`, `--from-env VAR` or `--from-file PATH`")

@@ -92,15 +92,15 @@ pub fn ask(context: &Context, net: &Net<'_>, inventory: &Inventory, sought: Soug
     let keyed = match Keyed::usable(context, inventory, teller) {
         Ok(keyed) => keyed,
         Err(error) => {
-            context.console.note(format!("note: `{teller}` could tell the login, but: {error}"));
+            context.operator.note(format!("note: `{teller}` could tell the login, but: {error}"));
             return None;
         }
     };
     let judgement = context.asked_once(&keyed.secret, || {
-        context.console.detail(format!("asking `{teller}` for the login"));
+        context.operator.detail(format!("asking `{teller}` for the login"));
         let judgement = provider::provider(teller.provider).check(net, &keyed.credential());
         if Told::read(teller, &judgement).is_none() {
-            context.console.note(format!("note: `{teller}` could not tell the login: {}", judgement.detail));
+            context.operator.note(format!("note: `{teller}` could not tell the login: {}", judgement.detail));
         }
         judgement
     });
@@ -171,7 +171,7 @@ pub fn supply(
         return None;
     }
     let told = ask(context, net, inventory, sought)?;
-    context.console.note(format!("`{}` tells the login of its account: {}", told.by, told.login));
+    context.operator.note(format!("`{}` tells the login of its account: {}", told.by, told.login));
     described.login = Some(told.login.clone());
     Some(told)
 }
@@ -199,13 +199,13 @@ pub fn record_beside(
         match tried {
             Some(judgement) if judgement.accepted() => write(context, (other, record), &told, &judgement)?,
             Some(judgement) if judgement.reason() == Some(Reason::Unauthorized) => {
-                context.console.hint(format!(
+                context.operator.hint(format!(
                     "the login of `{other}` is not recorded; the relay refuses its key with this account's, \
                      `{}`: `keyctl validate {other}`",
                     told.login
                 ));
             }
-            _ => context.console.hint(format!(
+            _ => context.operator.hint(format!(
                 "the login of `{other}` is not recorded; this account's is: `keyctl set {other} --login {}`",
                 told.login
             )),
@@ -255,7 +255,7 @@ fn write(
         Ok(Some(record.clone()))
     })?;
     if let Some(record) = written {
-        context.console.note(format!(
+        context.operator.note(format!(
             "the login of `{key}` is recorded, as `{}` tells it and the relay accepts it: {}",
             told.by, told.login
         ));

@@ -144,7 +144,7 @@ impl<'a> Keeping<'a> {
         let version = match self.step(secret)? {
             Step::Nothing => return self.describe(kind, &fill),
             Step::Adopt(version) => {
-                self.context.console.note("note: the secret was stored before; it is taken up");
+                self.context.operator.note("note: the secret was stored before; it is taken up");
                 version
             }
             Step::Store(version) => {
@@ -274,7 +274,7 @@ impl<'a> Keeping<'a> {
                     continue;
                 }
                 if let Err(error) = store.delete(&self.item(version)) {
-                    self.context.console.warning(format!(
+                    self.context.operator.warning(format!(
                         "the secret before is still in the {} store: {error}",
                         store.name()
                     ));
@@ -381,7 +381,7 @@ fn not_writable(error: crate::store::StoreError, store: &str, key: &KeyRef) -> S
 
 /// Returns the store a new record goes to.
 fn new_store_name<'a>(context: &'a Context, inventory: &'a Inventory) -> &'a str {
-    context.global.store.as_deref().or(inventory.store.as_deref()).unwrap_or("keyring")
+    context.options.store.as_deref().or(inventory.store.as_deref()).unwrap_or("keyring")
 }
 
 /// Returns the store that a record itself names, whatever this call reads from.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::output::Console;
+use crate::operator::Operator;
 use crate::workflow::interrupt::Interruption;
 
 /// Does `work` on every item, at most `jobs` at a time; the results are in the
@@ -39,7 +39,7 @@ pub fn each<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R +
 pub fn until<T: Sync, R: Send>(
     items: &[T],
     jobs: usize,
-    (interruption, console): (&Interruption, &Console),
+    (interruption, operator): (&Interruption, &(dyn Operator + 'static)),
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<Option<R>> {
     let next = AtomicUsize::new(0);
@@ -63,7 +63,7 @@ pub fn until<T: Sync, R: Send>(
             });
         }
         drop(alive);
-        interruption.wait(console, &end);
+        interruption.wait(operator, &end);
     });
     done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

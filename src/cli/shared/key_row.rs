@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::clock::rfc3339;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::inventory::Inventory;
 use crate::key::{Expiry, Fingerprint, KeyRef, KeyState, Kind, ProviderId, Record, Region, Scope};
 use crate::output::{Cell, Tone};
@@ -37,14 +37,14 @@ pub struct Line {
 
 /// Makes lines from records.
 pub struct Lines<'a> {
-    context: &'a Context,
+    context: &'a CommandContext,
     inventory: &'a Inventory,
     verdicts: Verdicts,
     now: jiff::Timestamp,
 }
 
 impl<'a> Lines<'a> {
-    pub fn new(context: &'a Context, inventory: &'a Inventory) -> Self {
+    pub fn new(context: &'a CommandContext, inventory: &'a Inventory) -> Self {
         Self { context, inventory, verdicts: context.state.read(VERDICTS), now: context.now() }
     }
 

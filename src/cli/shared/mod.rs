@@ -3,3 +3,4 @@
 
 pub mod key_row;
 pub mod report_option;
+pub mod secret_source;

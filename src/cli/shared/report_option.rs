@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::durable;
 use crate::exit::{Exit, Situation};
 use crate::key::KeyRef;
@@ -53,7 +53,7 @@ impl Reports {
     ///
     /// # Errors
     /// When the inventory was damaged meanwhile.
-    pub fn lines(&self, context: &Context) -> anyhow::Result<BTreeMap<KeyRef, usize>> {
+    pub fn lines(&self, context: &CommandContext) -> anyhow::Result<BTreeMap<KeyRef, usize>> {
         if !self.targets.iter().any(|it| it.row.needs_lines) {
             return Ok(BTreeMap::new());
         }
@@ -68,7 +68,7 @@ impl Reports {
     /// When stdout cannot be written.
     pub fn publish(
         &self,
-        context: &Context,
+        context: &CommandContext,
         report: &dyn Report,
         checks: &Checks<'_>,
     ) -> anyhow::Result<Exit> {
@@ -108,7 +108,7 @@ impl Reports {
 
     /// Returns the summary page of the step, where the run is one of GitHub
     /// Actions and no report is written there by name.
-    fn step_summary(&self, context: &Context) -> Option<PathBuf> {
+    fn step_summary(&self, context: &CommandContext) -> Option<PathBuf> {
         let path = context.environment.path("GITHUB_STEP_SUMMARY")?;
         let named = self.targets.iter().any(|it| it.place == Place::File(path.clone()));
         let wanted = self.targets.iter().any(|it| it.row.name == "github");
@@ -123,7 +123,7 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Situation {
 
 /// Returns the inventory's path as reports name it: relative where it is below
 /// the working tree, so that it means the same on another machine.
-pub fn inventory_name(context: &Context) -> String {
+pub fn inventory_name(context: &CommandContext) -> String {
     let path = absolute(context.inventory_file.path());
     let tree = context.environment.path("GITHUB_WORKSPACE").or_else(|| std::env::current_dir().ok());
     let tree = tree.map(|it| absolute(&it));

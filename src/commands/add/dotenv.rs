@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::commands::CommandContext;
 use crate::commands::add::Args;
 use crate::commands::add::report::Line;
-use crate::context::Context;
 use crate::exit;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, KeyRef, Kind, Name, ProviderId, Region, Scope, Secret};
@@ -53,8 +53,8 @@ struct Found {
 /// # Errors
 /// Exit 2 when the file cannot be read or understood (the line is named, not
 /// shown), exit 8 when there is no key in it.
-pub fn run(args: &Args, path: &Path, context: &Context) -> anyhow::Result<Exit> {
-    let scope = match &context.global.scope {
+pub fn run(args: &Args, path: &Path, context: &CommandContext) -> anyhow::Result<Exit> {
+    let scope = match &context.options.scope {
         Some(scope) => scope.clone(),
         None => context.inventory()?.only_scope().ok_or_else(|| {
             Situation::usage("`--from-dotenv` does not say at which scope").hint("name it: `--scope SCOPE`")
@@ -198,7 +198,7 @@ fn find(args: &Args, scope: &Scope, entries: &[Entry]) -> Vec<Found> {
 }
 
 /// Tells what would be added, without asking anybody.
-fn planned(context: &Context, found: Found) -> anyhow::Result<DotenvLine> {
+fn planned(context: &CommandContext, found: Found) -> anyhow::Result<DotenvLine> {
     let inventory = context.inventory()?;
     let Found { line, variable, mut wanted, taken } = found;
     let key = wanted.key.clone();
@@ -216,7 +216,7 @@ fn planned(context: &Context, found: Found) -> anyhow::Result<DotenvLine> {
     Ok(DotenvLine { key, variable, line, exit, exists, error, added: None })
 }
 
-fn added(context: &Context, args: &Args, found: Found) -> DotenvLine {
+fn added(context: &CommandContext, args: &Args, found: Found) -> DotenvLine {
     let Found { line, variable, wanted, taken } = found;
     let key = wanted.key.clone();
     let manner = args.manner();
@@ -242,7 +242,7 @@ fn added(context: &Context, args: &Args, found: Found) -> DotenvLine {
 
 /// Returns whether the record holds this secret already: adding a file again
 /// is no mistake.
-fn holds(context: &Context, key: &KeyRef, secret: &Secret) -> bool {
+fn holds(context: &CommandContext, key: &KeyRef, secret: &Secret) -> bool {
     let recorded = context.inventory().ok().and_then(|it| it.keys.get(key));
     let fingerprint = recorded.filter(|it| it.current.is_some()).and_then(|it| it.fingerprint.as_ref());
     fingerprint == Some(&secret.fingerprint())

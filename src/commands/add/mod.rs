@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::context::Context;
+use crate::cli::shared::secret_source::SourceArgs;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, Name, Region, Scope};
 use crate::workflow::key_description;
 use crate::workflow::key_description::Described;
-use crate::workflow::secret_input::SourceArgs;
 use crate::workflow::store_secret::Existing;
 
 /// Where the very first key goes when nobody says.
@@ -117,7 +117,7 @@ impl Args {
 /// # Errors
 /// Exit 2 for what is no such key, exit 7 when the store cannot be written,
 /// exit 9 for a key that is there already.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     if let Some(path) = &args.from_dotenv {
         return dotenv::run(&args, path, context);
     }
@@ -136,10 +136,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Completes a key ref; the very first key needs no scope.
-pub fn complete(context: &Context, typed: &KeyRefArg) -> anyhow::Result<KeyRef> {
+pub fn complete(context: &CommandContext, typed: &KeyRefArg) -> anyhow::Result<KeyRef> {
     let inventory = context.inventory()?;
     let nothing = inventory.keys.is_empty() && inventory.agencies.is_empty();
-    if typed.scope.is_none() && context.global.scope.is_none() && inventory.only_scope().is_none() && nothing
+    if typed.scope.is_none() && context.options.scope.is_none() && inventory.only_scope().is_none() && nothing
     {
         let scope = Scope::agency(Name::parse(FIRST_AGENCY)?);
         return Ok(KeyRef::new(typed.provider, typed.label.clone(), scope));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub use crate::workflow::allowlist::saved_lists::nag;
 
 use crate::clock::Span;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::key::text::printable;
 use crate::key::{KeyRef, KeyRefArg, Kind};
@@ -48,7 +48,7 @@ pub struct Args {
 /// Exit 2 where there is no such list, exit 3 when the key is refused or may
 /// not, exit 4 when it could not be told, exit 8 when nothing is saved, exit 9
 /// without a word of consent.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let key = context.complete(&args.key)?;
     let record = inventory.record(&key)?;

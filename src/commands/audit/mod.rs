@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::shared::report_option::Reports;
 use crate::clock::Span;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyState, Record, Scope};
@@ -54,7 +54,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 8 when nothing is recorded there.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     args.reports.check()?;
     let inventory = context.inventory()?;
     let keys = selected(inventory, args.scope.as_ref())?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::shared::report_option;
 use crate::cli::shared::report_option::Reports;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::KeyRef;
 use crate::output::{Check, Checks, Family, Level, Outcome, Page, Report, Rule, Sample, Tone};
@@ -26,7 +26,7 @@ impl Audit {
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn publish(&self, context: &Context, reports: &Reports, strict: bool) -> anyhow::Result<Exit> {
+    pub fn publish(&self, context: &CommandContext, reports: &Reports, strict: bool) -> anyhow::Result<Exit> {
         let exit = if reports.any() {
             let lines = reports.lines(context)?;
             reports.publish(context, self, &self.checks(context, &lines, strict))?
@@ -40,7 +40,7 @@ impl Audit {
         Ok(exit)
     }
 
-    fn checks(&self, context: &Context, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Checks<'_> {
+    fn checks(&self, context: &CommandContext, lines: &BTreeMap<KeyRef, usize>, strict: bool) -> Checks<'_> {
         let found = self.findings.iter().map(|it| check(it, lines, strict));
         let clean =
             self.keys.iter().filter(|key| !self.findings.iter().any(|it| it.key.as_ref() == Some(key)));
@@ -54,7 +54,7 @@ impl Audit {
             file: Some(report_option::inventory_name(context)),
             rules: Id::ALL
                 .into_iter()
-                .map(|id| Rule { id: id.as_str(), text: id.about(), level: id.severity().level() })
+                .map(|id| Rule { id: id.as_str(), text: id.about(), level: level(id.severity()) })
                 .collect(),
             checks,
             families: self.families(context.now()),
@@ -125,7 +125,7 @@ fn check<'a>(finding: &'a Finding, lines: &BTreeMap<KeyRef, usize>, strict: bool
         group: finding.key.as_ref().map_or("inventory", |key| key.provider.as_str()),
         rule: Some(finding.id.as_str()),
         outcome,
-        level: finding.severity.level(),
+        level: level(finding.severity),
         state: finding.severity.as_str(),
         message: &finding.detail,
         hint: Some(&finding.fix),
@@ -191,5 +191,14 @@ impl Report for Audit {
         }
         page.blank();
         page.line(Tone::Dim, self.sentence());
+    }
+}
+
+/// Returns the level that reports give a finding.
+fn level(severity: Severity) -> Level {
+    match severity {
+        Severity::Error => Level::Error,
+        Severity::Warning => Level::Warning,
+        Severity::Note => Level::Note,
     }
 }

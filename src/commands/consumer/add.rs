@@ -1,8 +1,8 @@
 //! `keyctl consumer add`.
 
 use crate::cli::completions;
+use crate::commands::CommandContext;
 use crate::commands::consumer::report::{Line, Lines};
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::shape::shown;
@@ -52,7 +52,7 @@ pub struct Args {
 /// # Errors
 /// Exit 2 for what does not go together, exit 8 without such a key, exit 9
 /// when a place of that name is recorded.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let key = context.complete(&args.key)?;
     let inventory = context.inventory()?;
     let record = inventory.record(&key)?;

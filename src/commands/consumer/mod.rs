@@ -5,7 +5,7 @@ mod push;
 mod remove;
 mod report;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::KeyRefArg;
 
@@ -39,7 +39,7 @@ struct ListArgs {
 ///
 /// # Errors
 /// As each says.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Add(args) => add::run(*args, context),
         Verb::Push(args) => push::run(&args, context),
@@ -48,7 +48,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
 }
 
-fn list(args: &ListArgs, context: &Context) -> anyhow::Result<Exit> {
+fn list(args: &ListArgs, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let only = args.key.as_ref().map(|it| context.complete(it)).transpose()?;
     if let Some(key) = &only {

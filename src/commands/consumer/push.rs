@@ -2,14 +2,14 @@
 //! themselves, outside of a rotation or within one.
 
 use crate::cli::completions;
+use crate::commands::CommandContext;
 use crate::commands::consumer::remove::no_such_consumer;
 use crate::commands::consumer::report::{PushReport, Pushed};
 use crate::commands::send_test::Address;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record};
-use crate::output::Answer;
+use crate::operator::{Consent, ConsentQuestion};
 use crate::rotation::Progress;
 use crate::workflow::consumers;
 use crate::workflow::consumers::{HandedOver, Handover, Prover, saved_location};
@@ -38,7 +38,7 @@ pub struct Args {
 /// Exit 1 when one fails, 2 for a place where a person pastes it, 8 when there
 /// is no such place, 9 for a command that is not approved, or a location that is
 /// to be written without a word of consent.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let key = context.complete(&args.key)?;
     let inventory = context.inventory()?;
     let record = inventory.record(&key)?;
@@ -117,7 +117,7 @@ fn chosen<'a>(args: &Args, key: &KeyRef, record: &'a Record) -> Result<Vec<&'a C
 /// Shows what would be written to whose settings before it is: nothing reads
 /// a key back from HighLevel, and what else a write touches is not documented.
 fn preview(
-    context: &Context,
+    context: &CommandContext,
     inventory: &Inventory,
     key: &KeyRef,
     chosen: &[&Consumer],
@@ -131,13 +131,16 @@ fn preview(
         let told = consumers::destination(inventory, key, consumer).map_err(|it| Situation::usage(it.why))?;
         context.console.note(format!("`{}`: {told}", consumer.name));
     }
-    match context.console.confirm(&format!("Write `{key}` to {} locations?", writes.len())) {
-        Answer::Yes => {
+    match context
+        .operator
+        .consent(&ConsentQuestion::PushLocations { key: key.to_string(), count: writes.len() })
+    {
+        Consent::Given => {
             context.restart_clock();
             Ok(())
         }
-        Answer::No => Err(Situation::refused("not-confirmed", "nothing was written")),
-        Answer::Nobody => Err(Situation::refused(
+        Consent::Refused => Err(Situation::refused("not-confirmed", "nothing was written")),
+        Consent::NoOne => Err(Situation::refused(
             "not-confirmed",
             "writing a key into the settings of a HighLevel location needs a word of consent",
         )
@@ -146,7 +149,12 @@ fn preview(
 }
 
 /// A rotation that waits for this place learns that it has the current key.
-fn note_in_rotation(context: &Context, keyed: &Keyed, name: &str, state: Progress) -> anyhow::Result<()> {
+fn note_in_rotation(
+    context: &CommandContext,
+    keyed: &Keyed,
+    name: &str,
+    state: Progress,
+) -> anyhow::Result<()> {
     let waits = context.inventory()?.rotation_of(&keyed.key).is_some_and(|it| !it.stage.before_switch());
     if !waits {
         return Ok(());

@@ -1,8 +1,8 @@
 //! `keyctl consumer remove`.
 
 use crate::cli::completions;
+use crate::commands::CommandContext;
 use crate::commands::consumer::report::{Line, Lines};
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, KeyRefArg, Record};
 
@@ -21,7 +21,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 8 when there is none of that name.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let key = context.complete(&args.key)?;
     let removed = context.update(|inventory| {
         let Some(record) = inventory.keys.get_mut(&key) else {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::inventory::Inventory;
 use crate::key::{Consumer, ConsumerKind, KeyRef, Scope};
 use crate::output::{Cell, Page, Report, Table, Tone};
@@ -24,7 +24,7 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(context: &Context, inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Self {
+    pub fn new(context: &CommandContext, inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Self {
         let runs = consumer.kind == ConsumerKind::Command;
         Self {
             key: key.clone(),
@@ -126,7 +126,7 @@ impl Report for PushReport {
         for proof in self.consumers.iter().filter_map(|it| it.proof.as_ref()).filter(|it| it.fresh) {
             page.blank();
             page.line(Tone::Strong, proof.domain.as_str());
-            checklist::human(&proof.checks, page);
+            page.sheet(&checklist::sheet(&proof.checks));
         }
     }
 }

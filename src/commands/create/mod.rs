@@ -7,14 +7,16 @@ use serde_json::Value;
 
 use crate::cli::completions;
 use crate::clock::Span;
+use crate::commands::CommandContext;
 use crate::commands::add;
 use crate::commands::add::report::Line;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, KeyRef, KeyRefArg, Kind, Region};
+use crate::operator::Presence;
 use crate::output::{Page, Report, Tone};
 use crate::provider::Guide;
 use crate::workflow::add_key::{Added, Manner, Wanted};
+use crate::workflow::create_testimony;
 use crate::workflow::managing_key::{Managed, Managing};
 use crate::workflow::new_key_request::{New, NewKeyOptions};
 use crate::workflow::secret_input::Source;
@@ -122,10 +124,12 @@ enum How {
 /// # Errors
 /// Exit 2 when no key may make it, exit 6 when a person must, exit 9 for a key
 /// that is there already, exit 7 when the store cannot be written.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let key = add::complete(context, &args.key)?;
     if args.not_made {
-        return crate::workflow::create_testimony::run(context, &key);
+        create_testimony::run(context, &key)?;
+        context.console.report(&WithdrawnReport { key })?;
+        return Ok(Exit::Done);
     }
     let options = args.options();
     let new = New::read(context, &options, key)?;
@@ -143,7 +147,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Returns the key that makes it by API; `None`: a person does.
-fn maker(context: &Context, args: &Args, new: &New<'_>) -> anyhow::Result<Option<Managing>> {
+fn maker(context: &CommandContext, args: &Args, new: &New<'_>) -> anyhow::Result<Option<Managing>> {
     let provider = provider::provider(new.key.provider);
     let can = provider.keys().is_some_and(|it| it.can_replace(new.kind, None).is_ok());
     if !can {
@@ -168,7 +172,7 @@ fn maker(context: &Context, args: &Args, new: &New<'_>) -> anyhow::Result<Option
 }
 
 /// Returns whether no key is recorded that could be asked to make this one.
-fn is_first(context: &Context, new: &New<'_>) -> anyhow::Result<bool> {
+fn is_first(context: &CommandContext, new: &New<'_>) -> anyhow::Result<bool> {
     let inventory = context.inventory()?;
     let mut known = new.key.scope.levels().flat_map(|level| {
         inventory.keys.at(&level).map(|(key, record)| (key.clone(), record.kind)).collect::<Vec<_>>()
@@ -178,7 +182,7 @@ fn is_first(context: &Context, new: &New<'_>) -> anyhow::Result<bool> {
 }
 
 /// A person makes the key; it comes in as with `add`.
-fn by_person(context: &Context, args: &Args, new: &New<'_>) -> anyhow::Result<Added> {
+fn by_person(context: &CommandContext, args: &Args, new: &New<'_>) -> anyhow::Result<Added> {
     let guide = new.guide()?;
     let key = &new.key;
     let manner = Manner { validate: true, force: false, existing: Existing::Refuse };
@@ -191,7 +195,7 @@ fn by_person(context: &Context, args: &Args, new: &New<'_>) -> anyhow::Result<Ad
         if args.open {
             console_guide::open(context, &guide.url);
         }
-        if !context.console.can_ask_secret() {
+        if context.operator.presence() == Presence::NoOne {
             return Err(Situation::human(format!("a person makes the key in the console: {}", guide.url))
                 .hint(format!("then give it: `{}`", new.again(&["--stdin"])))
                 .into());
@@ -201,7 +205,7 @@ fn by_person(context: &Context, args: &Args, new: &New<'_>) -> anyhow::Result<Ad
             return secret_input::take(context, &prompt);
         }
         // An offer of its own would be answered in clear by who pastes at once.
-        context.console.note("Enter alone opens that page in the browser.");
+        context.operator.note("Enter alone opens that page in the browser.");
         match secret_input::take_unless_empty(context, &prompt)? {
             Some(taken) => Ok(taken),
             None => {
@@ -220,7 +224,7 @@ fn by_person(context: &Context, args: &Args, new: &New<'_>) -> anyhow::Result<Ad
     Ok(added)
 }
 
-fn print(context: &Context, new: &New<'_>) -> anyhow::Result<Exit> {
+fn print(context: &CommandContext, new: &New<'_>) -> anyhow::Result<Exit> {
     let guide = new.guide()?;
     console_guide::show(context, &format!("Make the key in the console of {}:", new.key.provider), &guide);
     context.console.report(&PageReport { key: new.key.clone(), guide })?;
@@ -268,5 +272,26 @@ impl Report for PageReport {
 
     fn human(&self, page: &mut Page) {
         page.line(Tone::Plain, &self.guide.url);
+    }
+}
+
+struct WithdrawnReport {
+    key: KeyRef,
+}
+
+impl Report for WithdrawnReport {
+    fn command(&self) -> &'static str {
+        "create"
+    }
+
+    fn data(&self) -> Value {
+        serde_json::json!({ "key": self.key, "withdrawn": true })
+    }
+
+    fn human(&self, page: &mut Page) {
+        page.line(
+            Tone::Plain,
+            format!("`{}` is no longer announced: by your word no key was made", self.key),
+        );
     }
 }

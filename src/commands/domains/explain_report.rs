@@ -38,6 +38,6 @@ impl Report for Explanation {
             (Tone::Dim, &with),
         ]);
         page.blank();
-        checklist::human(&self.checks, page);
+        page.sheet(&checklist::sheet(&self.checks));
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::rfc3339;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::domain::{DnsState, DnsSummary, DomainType, SendingDomain, UsRule};
 use crate::exit::Exit;
 use crate::key::{KeyRef, ProviderId, Reason, Region, Verdict};
@@ -52,7 +52,7 @@ struct Unread {
 ///
 /// # Errors
 /// As [`crate::commands::domains::run`].
-pub fn run(question: &DomainQuestion, all: bool, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(question: &DomainQuestion, all: bool, context: &CommandContext) -> anyhow::Result<Exit> {
     let picked = keys_to_ask::pick(question, context, None)?;
     if picked.targets.is_empty() {
         return Err(match &picked.mute {
@@ -72,8 +72,8 @@ pub fn run(question: &DomainQuestion, all: bool, context: &Context) -> anyhow::R
     Ok(found.exit())
 }
 
-fn ask(context: &Context, net: &Net<'_>, targets: &[Target]) -> Vec<DomainListing> {
-    let progress = context.console.progress(targets.len(), "reading domains");
+fn ask(context: &CommandContext, net: &Net<'_>, targets: &[Target]) -> Vec<DomainListing> {
+    let progress = context.operator.progress(targets.len(), "reading domains");
     let timeout = context.timeout();
     worker_pool::each(targets, JOBS, |target| {
         // One key has the whole command's time; of many, each has its own.
@@ -114,7 +114,7 @@ struct Hidden {
 }
 
 impl Found {
-    fn new(context: &Context, picked: &Picked, listings: Vec<DomainListing>) -> Self {
+    fn new(context: &CommandContext, picked: &Picked, listings: Vec<DomainListing>) -> Self {
         let mut found = Self {
             rows: Vec::new(),
             hidden: Hidden::default(),
@@ -167,7 +167,7 @@ impl Found {
     }
 
     /// Asks for the DNS records of the rows that lack them, if they are few.
-    fn add_details(&mut self, context: &Context, net: &Net<'_>, targets: &[Target]) {
+    fn add_details(&mut self, context: &CommandContext, net: &Net<'_>, targets: &[Target]) {
         let lacks =
             |row: &Row, provider: ProviderId| row.domain.records.is_none() && row.line.provider == provider;
         for provider in ProviderId::ALL {
@@ -203,7 +203,7 @@ impl Found {
     }
 
     /// Says what the list does not: what could not be read, what is left out.
-    fn say(&self, context: &Context) {
+    fn say(&self, context: &CommandContext) {
         for part in &self.unread {
             context.console.warning(part.sentence());
             if let Some(hint) = &part.hint {

@@ -10,7 +10,7 @@ pub mod explain_report;
 mod list;
 mod verify;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, Kind, ProviderId, Selector};
 use crate::workflow::domains::{DomainQuestion, explain};
@@ -67,7 +67,7 @@ pub struct Args {
 /// # Errors
 /// Exit 2 for a key that may not list domains, 7 when its secret cannot be
 /// read, 8 when nothing is selected, 9 for `--verify` without a yes.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     if args.dns && args.explain.is_none() && args.verify.is_none() {
         return Err(Situation::usage("`--dns` asks for the records of one domain")
             .hint("name it: `--explain DOMAIN --dns`")
@@ -84,7 +84,13 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         from_env: args.from_env.clone(),
     };
     if let Some(domain) = &args.explain {
-        return explain::run(&question, context, domain);
+        let explanation = explain::run(&question, context, domain)?;
+        context.console.report(&explanation)?;
+        return Ok(match explanation.selectable {
+            Some(true) => Exit::Done,
+            Some(false) => Exit::Rejected,
+            None => Exit::Unknown,
+        });
     }
     if let Some(domain) = &args.verify {
         return verify::run(&question, context, domain);

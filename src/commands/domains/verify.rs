@@ -4,12 +4,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::dns::Found;
 use crate::domain::{DnsState, SendingDomain};
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, KeyRef, Reason, Region};
-use crate::output::{Answer, Cell, Page, Report, Table, Tone};
+use crate::operator::{Consent, ConsentQuestion};
+use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::workflow::domains::DomainQuestion;
 use crate::workflow::domains::explain;
 use crate::workflow::domains::explain::{judged, wanted};
@@ -19,20 +20,18 @@ use crate::workflow::provider_failure;
 ///
 /// # Errors
 /// Exit 9 without a yes; as the trouble says when the check was not made.
-pub fn run(keys: &DomainQuestion, context: &Context, domain: &Domain) -> anyhow::Result<Exit> {
+pub fn run(keys: &DomainQuestion, context: &CommandContext, domain: &Domain) -> anyhow::Result<Exit> {
     let asked = explain::Asked::of(keys, context)?;
     let net = context.net()?;
     let target = asked.seeing(&net, domain).ok_or_else(explain::nobody)?;
     if let (Some((mute, _)), Some(key)) = (&asked.mute, &target.key) {
         context.console.note(format!("note: `{mute}` may not list domains; asking with `{key}`"));
     }
-    let question = format!(
-        "Have {} check the DNS of {domain} again? Until it is through, the domain may count as unverified",
-        target.provider
-    );
-    match context.console.confirm(&question) {
-        Answer::Yes => {}
-        Answer::No | Answer::Nobody => {
+    let question =
+        ConsentQuestion::VerifyDomain { provider: target.provider.to_string(), domain: domain.to_string() };
+    match context.operator.consent(&question) {
+        Consent::Given => {}
+        Consent::Refused | Consent::NoOne => {
             return Err(Situation::refused(
                 "not-confirmed",
                 format!("{} was not asked to check {domain}: that is a change there", target.provider),

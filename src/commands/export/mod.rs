@@ -8,8 +8,8 @@ use std::io::Write;
 
 use zeroize::Zeroizing;
 
+use crate::commands::CommandContext;
 use crate::commands::export::quote::Shell;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::Selector;
 use crate::workflow::handout;
@@ -48,7 +48,7 @@ pub struct Args {
 /// # Errors
 /// Exit 8 when no key is there, exit 2 when two keys would take the same
 /// variables, exit 9 for a terminal without `--reveal`.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.all_selected(&args.selectors)?;
     let handed = handout::handed(context, inventory, &selected, &[])?;
@@ -82,7 +82,7 @@ fn written(variables: &[Variable], line: &dyn Fn(&str, &str) -> String) -> Zeroi
 
 /// Masks first: what is in the environment file may be printed by the next
 /// step. Only secrets: a masked `us` would be starred out everywhere.
-fn github(context: &Context, variables: &[Variable]) -> anyhow::Result<Exit> {
+fn github(context: &CommandContext, variables: &[Variable]) -> anyhow::Result<Exit> {
     let Some(path) = context.environment.path("GITHUB_ENV") else {
         return Err(Situation::usage("GITHUB_ENV is not set")
             .hint("`--github-env` is for a step of a GitHub job; elsewhere use `--dotenv`")

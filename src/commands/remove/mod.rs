@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::cli::completions;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::key::{KeyRef, KeyRefArg};
 use crate::output::{Page, Report, Tone};
@@ -45,7 +45,7 @@ pub struct Args {
 /// # Errors
 /// Exit 9 while it works or a rotation needs it, exit 4 when that cannot be
 /// told, exit 6 when a person must delete it first, exit 3 when it works on.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let key = context.complete(&args.key)?;
     let record = inventory.record(&key)?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::{Inventory, wire};
 use crate::key::Record;
@@ -42,12 +42,16 @@ pub struct Args {
 /// # Errors
 /// Exit 2 when it is no backup, exit 9 for one of another version, exit 7 when
 /// it cannot be opened or the store cannot be written.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let archive = read(&args, context)?;
     let saved = inventory_of(&archive)?;
     let here = context.inventory()?;
-    let store =
-        args.to.as_deref().or(context.global.store.as_deref()).or(here.store.as_deref()).unwrap_or("keyring");
+    let store = args
+        .to
+        .as_deref()
+        .or(context.options.store.as_deref())
+        .or(here.store.as_deref())
+        .unwrap_or("keyring");
     let mut keys = Vec::new();
     for (key, record) in &saved.keys {
         keys.push(crate::workflow::restore_plan::key(
@@ -76,7 +80,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::merge(exits))
 }
 
-fn read(args: &Args, context: &Context) -> anyhow::Result<Archive> {
+fn read(args: &Args, context: &CommandContext) -> anyhow::Result<Archive> {
     let what = format!("the backup `{}`", args.path.display());
     let bytes = std::fs::read(&args.path)
         .map_err(|error| Situation::usage(format!("cannot read {what}: {error}")))?;
@@ -122,7 +126,7 @@ fn inventory_of(archive: &Archive) -> Result<Inventory, Situation> {
 /// Secrets first, then what refers to them. One that the store does not take
 /// stops no other.
 fn put_secrets(
-    context: &Context,
+    context: &CommandContext,
     here: &Inventory,
     keys: &mut [KeyPlan],
     store_name: &str,
@@ -130,7 +134,7 @@ fn put_secrets(
     if keys.iter().any(|it| !it.puts.is_empty() && it.target == Target::Chosen) {
         context.store(store_name)?.check_writable().map_err(Situation::from)?;
     }
-    let progress = context.console.progress(keys.len(), "restoring");
+    let progress = context.operator.progress(keys.len(), "restoring");
     for plan in keys.iter_mut() {
         progress.step();
         if plan.failed.is_some() || plan.puts.is_empty() {
@@ -150,7 +154,7 @@ fn put_secrets(
 
 /// Enters the records and rotations whose secrets are in the store.
 fn refer(
-    context: &Context,
+    context: &CommandContext,
     saved: &Inventory,
     (keys, rotations): (&[KeyPlan], &[RotationPlan]),
     store_name: &str,
@@ -196,7 +200,7 @@ fn refer(
 }
 
 /// Says what a person has to see to.
-fn name_what_is_left(context: &Context, keys: &[KeyPlan], rotations: &[RotationPlan]) {
+fn name_what_is_left(context: &CommandContext, keys: &[KeyPlan], rotations: &[RotationPlan]) {
     let warn = |text: String| context.console.warning(text);
     for plan in keys {
         let key = &plan.key;

@@ -1,9 +1,9 @@
 //! `--ack`, `--ack-all`, `--unack`: one line of the inventory each, so that
 //! what two people say in two copies of the file merges.
 
+use crate::commands::CommandContext;
 use crate::commands::rotate::report;
 use crate::commands::rotate::start::{chosen, finish, show};
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::rotation::{Progress, Rotation, RotationId, Stage};
@@ -24,7 +24,7 @@ pub enum Change {
 /// Exit 8 without such a rotation or place; exit 1 at a stage where the places
 /// are not to have the key yet, or have nothing to say any more.
 pub fn run(
-    context: &Context,
+    context: &CommandContext,
     what: &[Selected],
     change: Change,
     names: &[String],
@@ -104,7 +104,7 @@ fn known(rotation: &Rotation, name: &str) -> anyhow::Result<()> {
 }
 
 /// Returns the only rotation that knows all these places.
-fn waiting_for(context: &Context, names: &[String]) -> anyhow::Result<RotationId> {
+fn waiting_for(context: &CommandContext, names: &[String]) -> anyhow::Result<RotationId> {
     let inventory = context.inventory()?;
     let knows = |it: &&Rotation| names.iter().all(|name| it.consumers.iter().any(|held| held.name == *name));
     let found: Vec<&Rotation> = inventory.rotations.values().filter(knows).collect();

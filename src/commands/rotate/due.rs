@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::{Span, rfc3339, spoken};
+use crate::commands::CommandContext;
 use crate::commands::rotate::start;
-use crate::context::Context;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach, Selected};
@@ -33,7 +33,12 @@ struct Due {
 ///
 /// # Errors
 /// As `rotate` itself.
-pub fn run(context: &Context, what: &[Selected], begin: bool, options: &Options) -> anyhow::Result<Exit> {
+pub fn run(
+    context: &CommandContext,
+    what: &[Selected],
+    begin: bool,
+    options: &Options,
+) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     if what.is_empty() && inventory.keys.is_empty() {
         context.console.report(&DueReport { due: Vec::new() })?;

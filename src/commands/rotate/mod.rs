@@ -9,8 +9,8 @@ mod undo;
 
 use crate::cli::completions;
 use crate::clock::Span;
+use crate::commands::CommandContext;
 use crate::commands::send_test::Address;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::key::{KeyRefArg, Selector};
@@ -109,7 +109,7 @@ pub struct Args {
 /// # Errors
 /// Before anything is changed: whatever speaks against it. Once a rotation is
 /// under way, trouble is kept with it and the exit code tells.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let what = context.all_selected(&args.what)?;
     let named = what.iter().filter_map(|it| match it {
         Selected::Key(key) => Some(key.clone()),

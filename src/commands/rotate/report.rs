@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::rfc3339;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::inventory::select::Selected;
@@ -108,13 +108,18 @@ pub struct Rotations {
 
 impl Rotations {
     /// Returns how work ended.
-    pub fn of(context: &Context, ended: &[Ended]) -> Self {
+    pub fn of(context: &CommandContext, ended: &[Ended]) -> Self {
         let lines = ended.iter().map(|it| line(context, &it.inventory, &it.rotation));
         Self::sorted(lines.collect())
     }
 
     /// Returns rotations as they stand, and plans.
-    pub fn planned(context: &Context, inventory: &Inventory, running: Vec<Rotation>, plans: &[Plan]) -> Self {
+    pub fn planned(
+        context: &CommandContext,
+        inventory: &Inventory,
+        running: Vec<Rotation>,
+        plans: &[Plan],
+    ) -> Self {
         let running = running.iter().map(|it| line(context, inventory, it));
         Self::sorted(running.chain(plans.iter().map(planned)).collect())
     }
@@ -141,7 +146,7 @@ pub fn of<'a>(inventory: &'a Inventory, what: &'a [Selected]) -> impl Iterator<I
 ///
 /// # Errors
 /// Exit 8 for a key or scope that is not there.
-pub fn status(context: &Context, what: &[Selected]) -> anyhow::Result<Exit> {
+pub fn status(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     for it in what {
         match it {
@@ -194,7 +199,7 @@ fn planned(plan: &Plan) -> Line {
     }
 }
 
-fn line(context: &Context, inventory: &Inventory, rotation: &Rotation) -> Line {
+fn line(context: &CommandContext, inventory: &Inventory, rotation: &Rotation) -> Line {
     let url = |it: &crate::rotation::Delivery| {
         let record = inventory.keys.get(&it.key)?;
         paste_page::url(inventory, &it.key, record.consumers.iter().find(|held| held.name == it.name)?)
@@ -236,7 +241,7 @@ fn line(context: &Context, inventory: &Inventory, rotation: &Rotation) -> Line {
 }
 
 fn next_of(
-    context: &Context,
+    context: &CommandContext,
     inventory: &Inventory,
     rotation: &Rotation,
     consumers: &[Place],

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::commands::CommandContext;
 use crate::commands::rotate::report;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach, Selected};
 use crate::key::KeyRef;
-use crate::output::Answer;
+use crate::operator::{Consent, ConsentQuestion, Level};
 use crate::rotation::{Rotation, RotationId, Side, Stage};
 use crate::workflow::rotation::engine;
 use crate::workflow::rotation::engine::Ended;
@@ -22,7 +22,7 @@ use crate::workflow::rotation::{console_instructions, owner_lock, preflight, ste
 ///
 /// # Errors
 /// What would stop it.
-pub fn plan(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn plan(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
     let (under_way, plans) = checked(context, &selected(context, what)?, options)?;
     let inventory = context.inventory()?;
     let running = under_way.iter().filter_map(|id| inventory.rotations.get(id)).cloned().collect();
@@ -34,7 +34,7 @@ pub fn plan(context: &Context, what: &[Selected], options: &Options) -> anyhow::
 ///
 /// # Errors
 /// Before the first change: whatever stands in the way of any of them.
-pub fn start(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn start(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
     let keys = selected(context, what)?;
     start_keys(context, &keys, options)
 }
@@ -43,7 +43,11 @@ pub fn start(context: &Context, what: &[Selected], options: &Options) -> anyhow:
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_keys(context: &Context, keys: &BTreeSet<KeyRef>, options: &Options) -> anyhow::Result<Exit> {
+pub fn start_keys(
+    context: &CommandContext,
+    keys: &BTreeSet<KeyRef>,
+    options: &Options,
+) -> anyhow::Result<Exit> {
     let (under_way, plans) = checked(context, keys, options)?;
     if options.stdin && under_way.len() + plans.len() > 1 {
         return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
@@ -70,7 +74,7 @@ pub fn start_keys(context: &Context, keys: &BTreeSet<KeyRef>, options: &Options)
     finish(context, &report::Rotations::of(context, &ended), &ended)
 }
 
-fn selected(context: &Context, what: &[Selected]) -> anyhow::Result<BTreeSet<KeyRef>> {
+fn selected(context: &CommandContext, what: &[Selected]) -> anyhow::Result<BTreeSet<KeyRef>> {
     let selection = context.inventory()?.select(what, Reach::Below, Filter::default())?;
     for skipped in &selection.skipped {
         context.console.note(format!("note: {skipped}"));
@@ -82,7 +86,7 @@ fn selected(context: &Context, what: &[Selected]) -> anyhow::Result<BTreeSet<Key
 
 /// Splits the keys into rotations under way and plans that passed every check.
 fn checked(
-    context: &Context,
+    context: &CommandContext,
     keys: &BTreeSet<KeyRef>,
     options: &Options,
 ) -> anyhow::Result<(Vec<RotationId>, Vec<Plan>)> {
@@ -103,23 +107,20 @@ fn checked(
 }
 
 /// Shows the plan and asks. `Some`: it ends here.
-fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Result<Option<Exit>> {
-    let console = &context.console;
+fn consent(context: &CommandContext, plans: &[Plan], options: &Options) -> anyhow::Result<Option<Exit>> {
     for plan in plans {
-        if !console.is_quiet() {
-            console.page(|page| plan.page(page));
-        }
+        context.operator.sheet(Level::Note, &plan.sheet());
     }
-    let question = match plans {
-        [only] => format!("Rotate `{}`?", only.key()),
-        several => format!("Rotate these {} keys?", several.len()),
+    let what = match plans {
+        [only] => format!("`{}`", only.key()),
+        several => format!("these {} keys", several.len()),
     };
-    let answer = console.confirm(&question);
+    let answer = context.operator.consent(&ConsentQuestion::Rotate { what });
     context.restart_clock();
     match answer {
-        Answer::Yes => Ok(None),
-        Answer::No => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
-        Answer::Nobody => {
+        Consent::Given => Ok(None),
+        Consent::Refused => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
+        Consent::NoOne => {
             let by_hand = plans.iter().all(|plan| plan.maker == Maker::Person) && !options.stdin;
             if by_hand {
                 for plan in plans {
@@ -138,7 +139,7 @@ fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Resu
 }
 
 /// Saves the intent, in our hands.
-fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow::Result<Session<'a>> {
+fn begin<'a>(context: &'a CommandContext, plan: &Plan, options: &'a Options) -> anyhow::Result<Session<'a>> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let id = RotationId::from_random(random);
@@ -187,12 +188,11 @@ fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow:
 }
 
 /// Asks whether a leaked key is to die before the places have the new one.
-fn kills_now(context: &Context, plan: &Plan) -> bool {
-    if plan.consumers.is_empty() || context.console.said_yes() {
+fn kills_now(context: &CommandContext, plan: &Plan) -> bool {
+    if plan.consumers.is_empty() || context.operator.agreed_beforehand() {
         return false;
     }
-    let question = "Delete the old key at once, before every place has the new one?";
-    context.console.confirm(question) == Answer::Yes
+    context.operator.consent(&ConsentQuestion::KillNow) == Consent::Given
 }
 
 /// Goes on with a rotation: the one of the key, the only one, or all.
@@ -200,7 +200,12 @@ fn kills_now(context: &Context, plan: &Plan) -> bool {
 /// # Errors
 /// Exit 8 when there is none, exit 2 when it is not clear which, exit 9 while
 /// somebody else has it.
-pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options) -> anyhow::Result<Exit> {
+pub fn resume(
+    context: &CommandContext,
+    what: &[Selected],
+    all: bool,
+    options: &Options,
+) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     if !all {
         let ids = match what {
@@ -250,7 +255,7 @@ fn wants_key(inventory: &Inventory, id: &RotationId, options: &Options) -> anyho
     Ok(step_create_pasted::must_be_wanted(&snapshot)?)
 }
 
-fn meant(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
+fn meant(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
     let inventory = context.inventory()?;
     let ids: Vec<RotationId> =
         crate::commands::rotate::report::of(inventory, what).map(|it| it.id.clone()).collect();
@@ -266,7 +271,7 @@ fn none() -> Situation {
 ///
 /// # Errors
 /// Exit 8 when there is none, exit 2 when there are several.
-pub fn chosen(context: &Context, what: &[Selected]) -> anyhow::Result<RotationId> {
+pub fn chosen(context: &CommandContext, what: &[Selected]) -> anyhow::Result<RotationId> {
     let inventory = context.inventory()?;
     if let [Selected::Key(key)] = what {
         inventory.record(key)?;
@@ -293,7 +298,7 @@ pub fn chosen(context: &Context, what: &[Selected]) -> anyhow::Result<RotationId
 ///
 /// # Errors
 /// When stdout cannot be written.
-pub fn finish(context: &Context, report: &report::Rotations, ended: &[Ended]) -> anyhow::Result<Exit> {
+pub fn finish(context: &CommandContext, report: &report::Rotations, ended: &[Ended]) -> anyhow::Result<Exit> {
     context.console.report(report)?;
     Ok(Exit::merge(ended.iter().map(|it| it.exit)))
 }
@@ -302,7 +307,7 @@ pub fn finish(context: &Context, report: &report::Rotations, ended: &[Ended]) ->
 ///
 /// # Errors
 /// When the inventory cannot be read.
-pub fn show(context: &Context, ids: &[RotationId]) -> anyhow::Result<()> {
+pub fn show(context: &CommandContext, ids: &[RotationId]) -> anyhow::Result<()> {
     let inventory = context.inventory_file.load()?;
     let rotations = ids.iter().filter_map(|id| inventory.rotations.get(id)).cloned().collect();
     context.console.report(&report::Rotations::planned(context, &inventory, rotations, &[]))?;

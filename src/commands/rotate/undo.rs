@@ -1,12 +1,13 @@
 //! `--abort` before the switch, `--rollback` while the old key exists.
 
+use crate::commands::CommandContext;
 use crate::commands::rotate::report;
 use crate::commands::rotate::start::{chosen, finish};
-use crate::context::{Context, Slot};
+use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::key::{Judgement, Reason, Verdict};
-use crate::output::Answer;
+use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
 use crate::workflow::rotation::engine;
@@ -21,7 +22,7 @@ use crate::workflow::smtp_login;
 /// # Errors
 /// Exit 8 without such a rotation, exit 1 after the switch, exit 9 while
 /// somebody else has it.
-pub fn abort(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn abort(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
     let id = chosen(context, what)?;
     let work = Session::take(context, options, &id)?;
     let begun = begin_abort(&work);
@@ -66,7 +67,7 @@ fn begin_abort(work: &Session<'_>) -> anyhow::Result<()> {
 /// # Errors
 /// Exit 8 without such a rotation, exit 1 when the old key is gone or does not
 /// work, exit 4 when that could not be told, exit 9 while somebody else has it.
-pub fn rollback(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn rollback(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
     let id = chosen(context, what)?;
     let work = Session::take(context, options, &id)?;
     let begun = begin_rollback(&work);
@@ -175,7 +176,7 @@ fn switched_on(work: &Session<'_>, snapshot: &Snapshot, shown: &mut bool) -> any
         console_instructions::show(work.context, &title, guide.as_ref());
         *shown = true;
     }
-    if work.testify("Done?") == Answer::Yes {
+    if work.testify(&TestimonyQuestion::StepDone) == Testimony::Given {
         return Ok(());
     }
     Err(Situation::human(format!(
@@ -187,11 +188,11 @@ fn switched_on(work: &Session<'_>, snapshot: &Snapshot, shown: &mut bool) -> any
 
 /// Goes on with what was begun; what could not be begun is an error, and the
 /// rotation is let go as it was.
-fn end(context: &Context, work: &Session<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Exit> {
+fn end(context: &CommandContext, work: &Session<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Exit> {
     if let Err(error) = begun {
         work.let_go();
         return Err(error);
     }
-    let ended = vec![engine::go(&work)?];
+    let ended = vec![engine::go(work)?];
     finish(context, &report::Rotations::of(context, &ended), &ended)
 }

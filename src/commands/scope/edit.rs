@@ -1,13 +1,14 @@
 //! `scope add`, `scope set`, `scope remove`.
 
+use crate::commands::CommandContext;
 use crate::commands::scope::{EditArgs, tell};
-use crate::context::Context;
 use crate::domain::SelectableDomain;
 use crate::exit::{Exit, Situation};
 use crate::inventory::{Inventory, Place};
 use crate::key::text::printable;
 use crate::key::{Domain, Scope};
-use crate::output::{Answer, Format};
+use crate::operator::{Consent, ConsentQuestion};
+use crate::output::Format;
 use crate::workflow::domains::selectable;
 use crate::workflow::domains::selectable::Checked;
 
@@ -15,7 +16,7 @@ use crate::workflow::domains::selectable::Checked;
 ///
 /// # Errors
 /// Exit 9 when it is recorded already.
-pub fn add(args: &EditArgs, context: &Context) -> anyhow::Result<Exit> {
+pub fn add(args: &EditArgs, context: &CommandContext) -> anyhow::Result<Exit> {
     let scope = &args.scope;
     if context.inventory()?.place(scope).is_some() {
         return Err(Situation::refused("scope-exists", format!("`{scope}` is recorded already"))
@@ -35,7 +36,7 @@ pub fn add(args: &EditArgs, context: &Context) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// Exit 8 when it is not recorded, exit 2 when nothing is to be changed.
-pub fn set(args: &EditArgs, context: &Context) -> anyhow::Result<Exit> {
+pub fn set(args: &EditArgs, context: &CommandContext) -> anyhow::Result<Exit> {
     let scope = &args.scope;
     context.inventory()?.need_scope(scope)?;
     let nothing = args.name.is_none()
@@ -56,7 +57,7 @@ pub fn set(args: &EditArgs, context: &Context) -> anyhow::Result<Exit> {
 
 fn change(
     args: &EditArgs,
-    context: &Context,
+    context: &CommandContext,
     domain: Option<Domain>,
     check: impl FnOnce(&Inventory) -> Result<(), Situation>,
 ) -> anyhow::Result<Exit> {
@@ -108,7 +109,7 @@ fn check_words(args: &EditArgs) -> Result<(), Situation> {
 }
 
 /// Returns the domain to record, checked to be selectable.
-fn domain(args: &EditArgs, context: &Context) -> anyhow::Result<Option<Domain>> {
+fn domain(args: &EditArgs, context: &CommandContext) -> anyhow::Result<Option<Domain>> {
     let Some(typed) = &args.domain else { return Ok(None) };
     let Some(typed) = typed else { return choose(&args.scope, context).map(Some) };
     let domain: Domain = typed.parse().map_err(|error| Situation::usage(format!("{error}")))?;
@@ -124,7 +125,7 @@ fn domain(args: &EditArgs, context: &Context) -> anyhow::Result<Option<Domain>> 
 }
 
 /// Offers the domains that can be chosen at a scope.
-fn choose(scope: &Scope, context: &Context) -> anyhow::Result<Domain> {
+fn choose(scope: &Scope, context: &CommandContext) -> anyhow::Result<Domain> {
     let name_it = || {
         Situation::usage("`--domain` has no value").hint("`keyctl domains SCOPE` lists what can be chosen")
     };
@@ -159,7 +160,7 @@ fn choose(scope: &Scope, context: &Context) -> anyhow::Result<Domain> {
 ///
 /// # Errors
 /// Exit 8 when it is not recorded, exit 9 when it is in use or not confirmed.
-pub fn remove(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
+pub fn remove(scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let Some(place) = inventory.place(scope) else {
         return Err(Situation::missing("no-such-scope", format!("there is no scope `{scope}`"))
@@ -170,11 +171,10 @@ pub fn remove(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
     let locations = inventory.agencies.get(&scope.agency).map_or(0, |it| it.locations.len());
     if scope.location.is_none() && locations > 0 {
         let name = printable(place.name.as_deref().unwrap_or(scope.agency.as_str()), 60);
-        let question = format!("remove the agency {name} and its {locations} locations from the inventory?");
-        match context.console.confirm(&question) {
-            Answer::Yes => {}
-            Answer::No => return Err(Situation::refused("not-confirmed", "nothing was removed").into()),
-            Answer::Nobody => {
+        match context.operator.consent(&ConsentQuestion::RemoveAgency { name, locations }) {
+            Consent::Given => {}
+            Consent::Refused => return Err(Situation::refused("not-confirmed", "nothing was removed").into()),
+            Consent::NoOne => {
                 return Err(Situation::refused("needs-yes", format!("`{scope}` has {locations} locations"))
                     .hint("remove them with it: `--yes`")
                     .into());

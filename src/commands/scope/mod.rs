@@ -10,7 +10,7 @@ mod tell;
 use clap::Subcommand;
 
 use crate::clock::Span;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::inventory::{EmailProvider, Platform};
 use crate::key::Scope;
@@ -101,7 +101,7 @@ struct RenameArgs {
 ///
 /// # Errors
 /// Exit 8 for an unknown scope, exit 9 for one that is in use.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Add(args) => edit::add(&args, context),
         Verb::Set(args) => edit::set(&args, context),

@@ -1,8 +1,8 @@
 //! `scope rename`: everything recorded under a name moves with it. Secrets stay
 //! where they are: the store knows records, not names.
 
+use crate::commands::CommandContext;
 use crate::commands::scope::tell;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Name, Scope};
@@ -11,7 +11,7 @@ use crate::key::{KeyRef, Name, Scope};
 ///
 /// # Errors
 /// Exit 8 when it is not known, exit 9 when the new name is taken.
-pub fn run(scope: &Scope, new: &str, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(scope: &Scope, new: &str, context: &CommandContext) -> anyhow::Result<Exit> {
     let target = target(scope, new)?;
     context.update(|inventory| {
         inventory.need_scope(scope)?;

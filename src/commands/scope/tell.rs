@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::rfc3339;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::Exit;
 use crate::inventory::{EmailProvider, Inventory, Place, Platform};
 use crate::key::{Domain, KeyRef, Scope};
@@ -60,7 +60,7 @@ impl Line {
 ///
 /// # Errors
 /// When the inventory cannot be read.
-pub fn list(context: &Context) -> anyhow::Result<Exit> {
+pub fn list(context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let scopes: Vec<Line> =
         inventory.scopes().map(|(scope, place)| Line::new(inventory, scope, place)).collect();
@@ -77,7 +77,7 @@ pub fn list(context: &Context) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// Exit 8 when it is not known.
-pub fn show(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
+pub fn show(scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     inventory.need_scope(scope)?;
     report_one(inventory, scope, context)
@@ -87,7 +87,7 @@ pub fn show(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// When the inventory cannot be read.
-pub fn changed(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
+pub fn changed(scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory_file.load()?;
     report_one(&inventory, scope, context)
 }
@@ -96,12 +96,12 @@ pub fn changed(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// When stdout cannot be written.
-pub fn removed(scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
+pub fn removed(scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
     context.console.report(&RemovedReport { scope: scope.clone() })?;
     Ok(Exit::Done)
 }
 
-fn report_one(inventory: &Inventory, scope: &Scope, context: &Context) -> anyhow::Result<Exit> {
+fn report_one(inventory: &Inventory, scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
     let implicit = Place::default();
     let place = inventory.place(scope).unwrap_or(&implicit);
     context.console.report(&ShowReport { scope: Line::new(inventory, scope.clone(), place) })?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub use crate::workflow::test_mail::address::Address;
 
 use crate::clock::Span;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::Selected;
@@ -137,7 +137,7 @@ enum Letter {
 
 /// A message on its way: with which key, from which scope.
 struct Job<'a> {
-    context: &'a Context,
+    context: &'a CommandContext,
     inventory: &'a Inventory,
     scope: &'a Scope,
     keyed: Keyed,
@@ -157,7 +157,7 @@ impl Job<'_> {
 /// Exit 2 for what cannot be sent that way, exit 3 when the key is refused,
 /// exit 4 when nothing was proven, exit 1 when the provider did not take the
 /// message, exit 7 or 8 without a key.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.selected(&args.selector)?;
     let wish = choice::Wish { via: args.via, template: args.template.is_some() };
@@ -272,7 +272,7 @@ fn sent(
 
 /// Finds the login that the relay needs, where none is recorded.
 fn login(
-    context: &Context,
+    context: &CommandContext,
     net: &Net<'_>,
     inventory: &Inventory,
     keyed: &mut Keyed,

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
+use crate::commands::CommandContext;
 use crate::commands::store::DEFAULT;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::output::{Page, Report, Tone};
@@ -21,7 +21,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 2 for an unknown store, exit 7 for one that cannot be used.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let store = context.store(&args.name)?;
     let writable = crate::store::row(store.name()).is_some_and(|row| row.writable);
     let checked = if writable { store.check_writable() } else { store.check_readable() };

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::commands::CommandContext;
 use crate::commands::store::DEFAULT;
-use crate::context::{Context, Slot, Stored, Wanted};
+use crate::context::{Slot, Stored, Wanted};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
-use crate::output::{Answer, Page, Report, Table, Tone};
+use crate::operator::{Consent, ConsentQuestion};
+use crate::output::{Page, Report, Table, Tone};
 use crate::store;
 use crate::store::{Item, Store};
 
@@ -37,7 +39,7 @@ pub struct Args {
 /// # Errors
 /// Exit 7 when a store fails (nothing is switched or deleted then), exit 9
 /// without consent to delete.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let (from, to) = (context.store(&args.from)?, context.store(&args.to)?);
     if from.name() == to.name() {
         return Err(Situation::usage(format!("both stores are `{}`", to.name())).into());
@@ -71,12 +73,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(if missing { Exit::Missing } else { Exit::Done })
 }
 
-fn consent(context: &Context, from: &str, to: &str) -> anyhow::Result<()> {
-    let question =
-        format!("Copy every secret from {from} to {to}, use the copies and delete them from {from}?");
-    match context.console.confirm(&question) {
-        Answer::Yes => Ok(()),
-        Answer::No | Answer::Nobody => {
+fn consent(context: &CommandContext, from: &str, to: &str) -> anyhow::Result<()> {
+    let question = ConsentQuestion::MoveSecrets { from: from.to_owned(), to: to.to_owned() };
+    match context.operator.consent(&question) {
+        Consent::Given => Ok(()),
+        Consent::Refused | Consent::NoOne => {
             Err(Situation::refused("needs-yes", format!("nothing was copied or deleted from `{from}`"))
                 .hint("agree with --yes")
                 .into())
@@ -135,7 +136,7 @@ fn item(key: &KeyRef, record: &Record, version: u32) -> Item {
 }
 
 fn copy(
-    context: &Context,
+    context: &CommandContext,
     inventory: &Inventory,
     from: &dyn Store,
     to: &dyn Store,
@@ -143,7 +144,7 @@ fn copy(
     let of = |name: &'static str| {
         inventory.keys.iter().filter(move |(_, record)| store_of(inventory, record) == name)
     };
-    let progress = context.console.progress(of(from.name()).count(), "copying");
+    let progress = context.operator.progress(of(from.name()).count(), "copying");
     let mut lines = BTreeMap::new();
     for (key, record) in of(from.name()) {
         let mut line = Line { versions: Vec::new(), state: State::Copied, deleted: Vec::new() };
@@ -180,7 +181,7 @@ fn slot_of(record: &Record, version: u32) -> Slot {
 }
 
 /// Returns a text if it is the record's secret: no other is kept under its name.
-fn own(context: &Context, wanted: Wanted<'_>, store: &'static str, text: Secret) -> Option<Secret> {
+fn own(context: &CommandContext, wanted: Wanted<'_>, store: &'static str, text: Secret) -> Option<Secret> {
     match wanted.compare(store, text) {
         Stored::Fits(secret) => Some(secret),
         Stored::OtherVersion(..) | Stored::Absent => None,

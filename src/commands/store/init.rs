@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::commands::CommandContext;
 use crate::commands::store::choose;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::Secret;
 use crate::output::{Page, Report, Tone};
@@ -34,7 +34,7 @@ pub struct Args {
 /// # Errors
 /// Exit 6 when a passphrase is wanted and nobody can be asked, exit 7 when there
 /// is such a file or it cannot be written.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let mut surroundings = context.surroundings();
     let elsewhere = args.path.is_some() || args.identity.is_some();
     surroundings.store_file = args.path.or(surroundings.store_file);
@@ -54,7 +54,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Makes the file store the inventory's, unless one was chosen or used before.
-fn choose_when_free(context: &Context) -> anyhow::Result<bool> {
+fn choose_when_free(context: &CommandContext) -> anyhow::Result<bool> {
     let inventory = context.inventory()?;
     if inventory.store.is_some() || inventory.keys.values().any(|record| record.store.is_none()) {
         return Ok(false);
@@ -65,7 +65,7 @@ fn choose_when_free(context: &Context) -> anyhow::Result<bool> {
     })
 }
 
-fn tell(context: &Context, created: &Created, elsewhere: bool, chosen: bool) {
+fn tell(context: &CommandContext, created: &Created, elsewhere: bool, chosen: bool) {
     if elsewhere {
         let mut set = vec![format!("KEYCTL_STORE_FILE={}", created.store.display())];
         if let Some(identity) = &created.identity {
@@ -87,7 +87,7 @@ fn tell(context: &Context, created: &Created, elsewhere: bool, chosen: bool) {
 }
 
 /// Takes the new passphrase from `KEYCTL_PASSPHRASE_FILE`, or asks for it twice.
-fn passphrase(context: &Context) -> anyhow::Result<Secret> {
+fn passphrase(context: &CommandContext) -> anyhow::Result<Secret> {
     if let Some(given) = file::read_passphrase(&context.surroundings()).map_err(Situation::from)? {
         return needs_text(given);
     }

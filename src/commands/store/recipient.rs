@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::output::{Page, Report, Table, Tone};
 use crate::store::file::{self, Recipient, RecipientError};
@@ -40,7 +40,7 @@ enum Verb {
 /// # Errors
 /// Exit 2 for what is no recipient, 7 when the store cannot be opened, 8 when
 /// there is none of that name, 9 when nobody could open the store afterwards.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let surroundings = context.surroundings();
     match args.verb {
         Verb::List => {}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::commands::CommandContext;
 use crate::commands::store::DEFAULT;
-use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{Cell, Page, Report, Tone};
 use crate::store;
@@ -18,9 +18,9 @@ use crate::store::{Row, Store, StoreError};
 /// # Errors
 /// Exit 7 when the store in use cannot be used, after the report; exit 2 when
 /// there is no such store.
-pub fn run(context: &Context) -> anyhow::Result<Exit> {
+pub fn run(context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
-    let (name, chosen_by) = match (&context.global.store, &inventory.store) {
+    let (name, chosen_by) = match (&context.options.store, &inventory.store) {
         (Some(name), _) => (name.as_str(), "call"),
         (None, Some(name)) => (name.as_str(), "inventory"),
         (None, None) => (DEFAULT, "default"),

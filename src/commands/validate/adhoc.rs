@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::commands::CommandContext;
 use crate::commands::validate::Args;
 use crate::commands::validate::report::Results;
-use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::key::{Judgement, Kind, ProviderId, Record, RecordId};
 use crate::provider;
@@ -36,7 +36,7 @@ pub fn refuse_its_options(args: &Args) -> Result<(), Situation> {
 ///
 /// # Errors
 /// Exit 2 when the text is no key of the provider, or its kind is not clear.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let source = match &args.from_env {
         Some(name) => secret_input::Source::Variable(name.clone()),
         None => secret_input::Source::Stdin,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::cli::shared::report_option;
+use crate::commands::CommandContext;
 use crate::commands::validate::Args;
 use crate::commands::validate::report::Results;
-use crate::context::Context;
 use crate::key::{Cause, KeyRef, Reason, Verdict};
 use crate::output::{Check, Checks, Family, Level, Outcome, Rule, Sample, Samples};
 use crate::workflow::validation::expectation::FailOn;
@@ -23,7 +23,7 @@ const STILL_WORKS: &str = "still-works";
 pub fn checks<'a>(
     results: &'a Results<'a>,
     args: &Args,
-    context: &Context,
+    context: &CommandContext,
     lines: &BTreeMap<KeyRef, usize>,
 ) -> Checks<'a> {
     let in_inventory = results.judged.iter().any(|it| it.key.is_some());

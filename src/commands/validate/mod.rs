@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::shared::report_option::Reports;
 use crate::clock::Span;
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach};
@@ -93,7 +93,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Exit 7 when no key could be read, exit 8 when nothing is selected.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     args.reports.check()?;
     if args.stdin || args.from_env.is_some() {
         return adhoc::run(&args, context);
@@ -162,7 +162,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 #[derive(Clone, Copy)]
 struct Course<'r> {
     args: &'r Args,
-    context: &'r Context,
+    context: &'r CommandContext,
     inventory: &'r Inventory,
     interrupted: &'r Interruption,
 }

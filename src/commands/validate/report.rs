@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::cli::shared::key_row::{expires, verdict_cell};
 use crate::clock::rfc3339;
+use crate::commands::CommandContext;
 use crate::commands::validate::{Args, verdict_exit};
-use crate::context::{Context, Slot};
+use crate::context::Slot;
 use crate::exit::Exit;
 use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Region, Scope, Verdict};
 use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
@@ -124,7 +125,7 @@ impl<'a> Results<'a> {
     /// Says which keys were accepted although they were expected to be dead.
     pub fn say_unexpected(
         &self,
-        context: &Context,
+        context: &CommandContext,
         expect: Option<crate::workflow::validation::expectation::Expect>,
     ) {
         let Some(expect) = expect else { return };
@@ -139,7 +140,7 @@ impl<'a> Results<'a> {
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn publish(&self, context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    pub fn publish(&self, context: &CommandContext, args: &Args) -> anyhow::Result<Exit> {
         let exit = if args.reports.any() {
             let lines = args.reports.lines(context)?;
             args.reports.publish(

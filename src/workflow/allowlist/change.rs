@@ -9,7 +9,7 @@
 use crate::clock::Span;
 use crate::exit::{Exit, Situation};
 use crate::key::Verdict;
-use crate::output::Answer;
+use crate::operator::{Consent, ConsentQuestion};
 use crate::provider::{AllowlistEntry, Trouble};
 use crate::workflow::allowlist::account::Account;
 use crate::workflow::allowlist::saved_lists;
@@ -27,7 +27,7 @@ pub fn relax(account: &Account<'_>, span: Option<Span>) -> anyhow::Result<Vec<Al
     let list = account.read("nothing was changed: the IP allowlist was not read")?;
     let before = saved_lists::of(context, record);
     if list.is_empty() && before.is_none() {
-        context.console.note(format!("The IP allowlist of `{key}` is empty already; nothing was changed."));
+        context.operator.note(format!("The IP allowlist of `{key}` is empty already; nothing was changed."));
         return Ok(list);
     }
     let now = context.now();
@@ -58,7 +58,7 @@ pub fn relax(account: &Account<'_>, span: Option<Span>) -> anyhow::Result<Vec<Al
         let message = format!("{} entries are on the IP allowlist of `{key}` again", left.len());
         return Err(Situation::failed("not-empty", message).hint(GO_ON).into());
     }
-    context.console.note(format!(
+    context.operator.note(format!(
         "Emptied: {} {} saved. Put them back: `keyctl allowlist {key} --restore`",
         next.entries.len(),
         if next.entries.len() == 1 { "entry is" } else { "entries are" },
@@ -70,14 +70,11 @@ fn consent(account: &Account<'_>, list: &[AllowlistEntry]) -> anyhow::Result<()>
     let (context, key) = (account.context, account.key());
     let entries =
         if list.len() == 1 { "the only entry".to_owned() } else { format!("{} entries", list.len()) };
-    let question = format!(
-        "Delete {entries} of the IP allowlist of `{key}`, so that every address may use the account until \
-         you restore it?"
-    );
-    match context.console.confirm(&question) {
-        Answer::Yes => Ok(()),
-        Answer::No => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
-        Answer::Nobody => Err(Situation::refused(
+    let question = ConsentQuestion::EmptyAllowlist { key: key.to_string(), entries };
+    match context.operator.consent(&question) {
+        Consent::Given => Ok(()),
+        Consent::Refused => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
+        Consent::NoOne => Err(Situation::refused(
             "not-confirmed",
             format!("emptying the IP allowlist of `{key}` needs a word of consent"),
         )
@@ -160,10 +157,10 @@ pub fn restore(account: &Account<'_>) -> anyhow::Result<Vec<AllowlistEntry>> {
     let more: Vec<&str> =
         now.iter().filter(|it| !holds(&saved.entries, it)).map(|it| it.address.as_str()).collect();
     if !more.is_empty() {
-        context.console.note(format!("Kept, though not on the saved list: {}", more.join(", ")));
+        context.operator.note(format!("Kept, though not on the saved list: {}", more.join(", ")));
     }
     saved_lists::forget(context, record)?;
-    context.console.note(format!("The IP allowlist of `{key}` is as it was."));
+    context.operator.note(format!("The IP allowlist of `{key}` is as it was."));
     Ok(now)
 }
 
@@ -179,7 +176,7 @@ fn uncovered(
         Err(crate::workflow::allowlist::account::Unread::Trouble(trouble))
             if trouble.reason.verdict() == Verdict::Rejected =>
         {
-            account.context.console.warning("this machine's address is not on the restored list");
+            account.context.operator.warning("this machine's address is not on the restored list");
             Ok(before.into_iter().filter(|it| !saved.is_cover(it)).collect())
         }
         Err(error) => Err(error.or_situation(account, "whether the list is restored could not be read")),

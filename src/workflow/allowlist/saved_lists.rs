@@ -106,7 +106,7 @@ pub fn nag(context: &Context) {
             let late = clock::spoken(now.as_second() - until.as_second());
             format!(", {late} longer than wanted")
         });
-        context.console.warning(format!(
+        context.operator.warning(format!(
             "the IP allowlist of `{key}` is relaxed since {since}{overdue}; restore it: `keyctl allowlist {key} \
              --restore`"
         ));

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::key::kind::fixed_words;
 use crate::key::{KeyRef, Scope};
-use crate::output::Level;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -21,14 +20,6 @@ impl Severity {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::Note => "note",
-        }
-    }
-
-    pub fn level(self) -> Level {
-        match self {
-            Self::Error => Level::Error,
-            Self::Warning => Level::Warning,
-            Self::Note => Level::Note,
         }
     }
 }

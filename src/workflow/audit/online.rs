@@ -94,14 +94,14 @@ impl<'a> Look<'a> {
         if round.managers.is_empty() {
             return Ok(());
         }
-        let progress = self.context.console.progress(round.managers.len(), "listing keys");
+        let progress = self.context.operator.progress(round.managers.len(), "listing keys");
         let network = self.context.net()?;
         let timeout = self.context.timeout();
         while !round.managers.is_empty() && !self.interruption.is_raised() {
             let before = round.managers.len();
             let wave = self.next_wave(&mut round);
             (round.managers.len()..before).for_each(|_| progress.step());
-            let until = (self.interruption, &self.context.console);
+            let until = (self.interruption, &*self.context.operator);
             let listed = worker_pool::until(&wave, JOBS, until, |(_, record, secret)| {
                 let family = Family { kind: record.kind, domain: None, region: record.region };
                 let net = Net { deadline: Instant::now() + timeout, ..network };

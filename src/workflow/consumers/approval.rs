@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::exit::Situation;
 use crate::key::text::escaped;
-use crate::output::Answer;
+use crate::operator::{Consent, ConsentQuestion};
 use crate::state::APPROVALS;
 
 /// An approved argument list, kept for people to read; the hash is what counts.
@@ -61,15 +61,14 @@ pub fn ask_approval(context: &Context, commands: &[(&str, &[String])]) -> anyhow
         }
         let shown = spelt(command);
         // `--yes` says yes to a plan, not to a program from somebody else's file.
-        let answer = if context.console.said_yes() {
-            Answer::Nobody
+        let answer = if context.operator.agreed_beforehand() {
+            Consent::NoOne
         } else {
-            context.console.confirm(&format!(
-                "The consumer `{consumer}` runs this program and gives it the key:\n  {shown}\nAllow it on this machine?"
-            ))
+            let (consumer, program) = ((*consumer).to_owned(), shown.clone());
+            context.operator.consent(&ConsentQuestion::RunProgram { consumer, program })
         };
         context.restart_clock();
-        if answer != Answer::Yes {
+        if answer != Consent::Given {
             return Err(Situation::refused(
                 "command-not-approved",
                 format!("the command of the consumer `{consumer}` is not approved on this machine: {shown}"),

@@ -30,7 +30,7 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
     if !is_approved(context, &consumer.command) {
         return Err(Failed::new("its command is not approved on this machine"));
     }
-    let limit = context.global.timeout.map_or(LIMIT, |it| it.std());
+    let limit = context.options.timeout.map_or(LIMIT, |it| it.std());
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     surround(&mut command, context, handover);
@@ -66,7 +66,7 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
     context.restart_clock();
     let said = [errors, output].map(|it| handover.secret.scrub(&taken(&it)));
     for text in said.iter().filter(|it| !it.trim().is_empty()) {
-        context.console.detail(format!("{}: {}", consumer.name, printable(text.trim(), 2_000)));
+        context.operator.detail(format!("{}: {}", consumer.name, printable(text.trim(), 2_000)));
     }
     if status.success() {
         return Ok(format!("`{}` took it", escaped(program)));

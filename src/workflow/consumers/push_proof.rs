@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::key::{Domain, KeyRef, Kind, Region, Verdict};
+use crate::operator::Presence;
 use crate::provider;
 use crate::provider::{Credential, Delivery, Trouble};
 use crate::workflow::checklist::{Check, Outcome};
@@ -45,7 +46,7 @@ impl<'a> Prover<'a> {
     /// Returns one that sends its mails to `to`; asks whoever sits there for an
     /// address when none is given and a location `will_be_written`.
     pub fn new(context: &'a Context, to: Option<&Address>, will_be_written: bool) -> Self {
-        let ask = to.is_none() && will_be_written && !context.console.said_yes();
+        let ask = to.is_none() && will_be_written && !context.operator.agreed_beforehand();
         let to = to.cloned().or_else(|| if ask { asked(context) } else { None });
         Self { context, to, proven: BTreeMap::new() }
     }
@@ -70,7 +71,7 @@ impl<'a> Prover<'a> {
         checks.push(self.mail(handover, target)?);
         for check in checks.iter().filter(|it| it.result == Outcome::Fail) {
             let found = check.found.as_deref().unwrap_or_default();
-            self.context.console.warning(format!("{}: {} failed: {found}", target.domain, check.id));
+            self.context.operator.warning(format!("{}: {} failed: {found}", target.domain, check.id));
         }
         Ok(checks)
     }
@@ -143,19 +144,19 @@ fn proves_nothing(trouble: &Trouble) -> bool {
 }
 
 fn asked(context: &Context) -> Option<Address> {
-    if !context.console.can_ask() {
+    if context.operator.presence() != Presence::Person {
         return None;
     }
-    context.console.note("HighLevel tells no key back; a mail from each domain that is written proves it.");
+    context.operator.note("HighLevel tells no key back; a mail from each domain that is written proves it.");
     loop {
-        let text = context.console.ask("Address for a test mail (Enter: none): ")?;
+        let text = context.operator.line("Address for a test mail (Enter: none): ")?;
         context.restart_clock();
         if text.trim().is_empty() {
             return None;
         }
         match text.trim().parse::<Address>() {
             Ok(address) => return Some(address),
-            Err(why) => context.console.warning(why),
+            Err(why) => context.operator.warning(why),
         }
     }
 }

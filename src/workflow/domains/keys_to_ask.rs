@@ -105,7 +105,7 @@ pub fn pick(
         return Ok(Picked { targets: vec![unrecorded(question, context)?], ..Picked::default() });
     }
     let inventory = context.inventory()?;
-    let asked = match (&question.selector, context.global.scope.as_ref().or(fallback)) {
+    let asked = match (&question.selector, context.options.scope.as_ref().or(fallback)) {
         (Some(selector), _) => Some(context.selected(selector)?),
         (None, Some(scope)) => Some(Selected::Scope(scope.clone())),
         (None, None) => None,
@@ -122,7 +122,7 @@ pub fn pick(
     };
     let selection = inventory.select(asked.as_slice(), Reach::Effective, filter)?;
     for skipped in &selection.skipped {
-        context.console.note(format!("note: {skipped}"));
+        context.operator.note(format!("note: {skipped}"));
     }
     let mut picked = Picked::default();
     let mut seen: BTreeMap<(ProviderId, Fingerprint), KeyRef> = BTreeMap::new();
@@ -154,7 +154,7 @@ pub fn pick(
         };
         let question = (key.provider, target.secret.fingerprint());
         if let Some(first) = seen.get(&question) {
-            context.console.note(format!("note: `{key}` holds the same secret as `{first}`: asked once"));
+            context.operator.note(format!("note: `{key}` holds the same secret as `{first}`: asked once"));
             continue;
         }
         seen.insert(question, key.clone());

@@ -94,7 +94,7 @@ fn ask_about_missing(
             Ok(Some(_)) => Answer::Exists,
             Ok(None) => Answer::Absent,
             Err(trouble) => {
-                context.console.note(format!(
+                context.operator.note(format!(
                     "note: `{scope}/{name}` is not in HighLevel's list, and asking for it did not tell whether it \
                      exists; it stays in use: {}",
                     trouble.detail
@@ -110,7 +110,7 @@ fn ask_about_missing(
         listing.answers.insert(id.to_owned(), answer);
     }
     if left > 0 {
-        context.console.note(format!(
+        context.operator.note(format!(
             "note: not asked about this time: {left} of the locations that HighLevel does not list; they stay in \
              use, and the next import asks again"
         ));

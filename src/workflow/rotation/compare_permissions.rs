@@ -85,7 +85,7 @@ pub fn compare(
     };
     if !open.is_empty() {
         let key = snapshot.key();
-        work.context.console.note(format!(
+        work.context.operator.note(format!(
             "`{key}`: not compared with the old key: {}; `keyctl permissions {key} --probe-write` tries what can be tried, \
              a key with `credentials:read` tells all",
             open.join(", ")
@@ -129,7 +129,7 @@ fn as_wanted(
     let (net, provider) = (work.context.net()?, snapshot.key().provider);
     let excess = key_permissions::excess(&net, provider, &new.credential(), &facts, wanted);
     if !excess.is_empty() {
-        work.context.console.warning(format!(
+        work.context.operator.warning(format!(
             "permission-excess: the new key of `{}` may do more than was asked for: {}",
             snapshot.key(),
             excess.join(", ")
@@ -216,7 +216,7 @@ fn troubled(work: &Session<'_>, snapshot: &Snapshot, trouble: &Trouble) -> anyho
             .hint(format!("the old key is still current; try again: `keyctl rotate {key} --resume`"))
             .into());
     }
-    work.context.console.warning(format!(
+    work.context.operator.warning(format!(
         "the permissions of the new key of `{key}` could not be read: {}; `keyctl permissions {key}` tries again",
         trouble.detail
     ));

@@ -16,27 +16,27 @@ use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 /// Stops until the grace period is over. Somebody who still uses the old key
 /// is a matter for people, not for time.
 pub fn wait(work: &Session<'_>, snapshot: &Snapshot, until: Timestamp) -> Flow {
-    let console = &work.context.console;
+    let operator = &work.context.operator;
     let key = snapshot.key();
     match snapshot.rotation.used_at {
         Some(used) => {
-            console.warning(format!(
+            operator.warning(format!(
                 "the old key of `{key}` was used at {}, after every place had the new one",
                 clock::rfc3339(used)
             ));
-            console.hint(format!(
+            operator.hint(format!(
                 "find who still has it; from {} on `keyctl rotate {key} --resume` goes on, sooner with `--grace 0s`",
                 clock::rfc3339(until)
             ));
             Flow::Stop(Exit::Human)
         }
         None => {
-            console.note(format!(
+            operator.note(format!(
                 "`{key}`: both keys work until {}; then `keyctl rotate {key} --resume` retires the old one",
                 clock::rfc3339(until)
             ));
             if let Some(end) = provider_overlap::ends_by_itself(&snapshot.rotation, until) {
-                console.warning(provider_overlap::ends_before(key, end));
+                operator.warning(provider_overlap::ends_before(key, end));
             }
             Flow::Stop(Exit::Done)
         }
@@ -75,7 +75,7 @@ pub fn guide(snapshot: &Snapshot, record: &Record, task: ConsoleTask) -> Option<
 pub fn show(context: &Context, title: &str, guide: Option<&Guide>) {
     match guide {
         Some(guide) => console_guide::show(context, title, guide),
-        None => context.console.note(title),
+        None => context.operator.note(title),
     }
 }
 

@@ -26,11 +26,11 @@ pub struct Ended {
 pub fn go(work: &Session<'_>) -> anyhow::Result<Ended> {
     let result = steps(work);
     if work.options.stdin && !work.given.get() {
-        work.context.console.warning("the key on stdin was not taken: none was wanted");
+        work.context.operator.warning("the key on stdin was not taken: none was wanted");
     }
     let says = work.options.done || work.options.not_made || work.options.unused;
     if says && !work.heard.get() && result.is_ok() {
-        work.context.console.warning(
+        work.context.operator.warning(
             "nobody waited for what you said (`--done`, `--not-made`, `--unused`); it was not recorded",
         );
     }
@@ -57,7 +57,7 @@ fn steps(work: &Session<'_>) -> anyhow::Result<Exit> {
     loop {
         let snapshot = work.snapshot()?;
         let step = next(&snapshot.rotation, work.context.now(), snapshot.means());
-        work.context.console.detail(format!("{}: {} → {step:?}", snapshot.key(), snapshot.rotation.stage));
+        work.context.operator.detail(format!("{}: {} → {step:?}", snapshot.key(), snapshot.rotation.stage));
         let flow = match step {
             Step::Create => step_create::step(work, &snapshot)?,
             Step::Test if work.options.stdin && !work.given.get() && snapshot.by_person() => {

@@ -2,7 +2,7 @@
 
 use crate::clock::spoken;
 use crate::key::{ConsumerKind, KeyRef, Record};
-use crate::output::{Page, Tone};
+use crate::operator::{Emphasis, Sheet};
 use crate::provider;
 use crate::provider::{ConsoleTask, Guide};
 use crate::rotation::{Delivery, Side};
@@ -129,16 +129,17 @@ impl Plan {
         Some(format!("what still has the old key stops working when it dies: {what}"))
     }
 
-    /// Writes the plan for a person.
-    pub fn page(&self, page: &mut Page) {
+    /// Returns the plan for a person to read.
+    pub fn sheet(&self) -> Sheet {
         let shown = self.old.last2.as_ref().map(|it| format!("  …{it}")).unwrap_or_default();
-        page.pieces(&[(Tone::Strong, self.key().as_str()), (Tone::Dim, &shown)]);
+        let mut sheet = Sheet::titled(format!("{}{shown}", self.key()));
         for (n, step) in self.steps().iter().enumerate() {
-            page.paragraph(Tone::Plain, 2, &format!("{}. {step}", n + 1));
+            sheet.line(Emphasis::Plain, 2, format!("{}. {step}", n + 1));
         }
         for warning in self.warnings.iter().chain(&self.breaks()) {
-            page.paragraph(Tone::Warn, 2, &format!("! {warning}"));
+            sheet.line(Emphasis::Warn, 2, format!("! {warning}"));
         }
+        sheet
     }
 }
 

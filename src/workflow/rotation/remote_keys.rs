@@ -53,7 +53,7 @@ pub fn clear_orphans(
 ) -> anyhow::Result<()> {
     let rows = list(work, record, admin, manager)?;
     for row in of_this_rotation(&snapshot.rotation, record.kind, &rows) {
-        work.context.console.note(format!(
+        work.context.operator.note(format!(
             "`{}`: a key made by an interrupted attempt is deleted again, its secret is not known ({})",
             snapshot.key(),
             row.id

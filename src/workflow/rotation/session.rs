@@ -8,7 +8,7 @@ use crate::context::{Context, Slot, Unusable};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
-use crate::output::Answer;
+use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider;
 use crate::provider::{ConsoleTask, KeyAdmin, Provider};
 use crate::rotation::{Canary, Liveness, Means, Owner, Progress, Rotation, RotationId, Side, Stage};
@@ -154,8 +154,11 @@ impl<'a> Session<'a> {
 
     /// Asks a person for what only they can know. A job that resumes everything
     /// asks nobody.
-    pub fn testify(&self, question: &str) -> Answer {
-        let answer = if self.options.all { Answer::Nobody } else { self.context.console.testify(question) };
+    pub fn testify(&self, question: &TestimonyQuestion) -> Testimony {
+        let answer = match self.options.all {
+            true => Testimony::NoOne,
+            false => self.context.operator.testimony(question),
+        };
         self.context.restart_clock();
         answer
     }
@@ -308,17 +311,17 @@ impl<'a> Session<'a> {
             Ok(())
         });
         if let Err(error) = release {
-            self.context.console.warning(format!("{error:#}"));
+            self.context.operator.warning(format!("{error:#}"));
         }
     }
 
     /// Says what stopped the work on this rotation.
     pub fn tell(&self, situation: &Situation) {
-        let console = &self.context.console;
+        let operator = &self.context.operator;
         let name = self.snapshot().map(|it| format!("`{}`: ", it.key())).unwrap_or_default();
-        console.warning(format!("{name}{}", situation.message));
+        operator.warning(format!("{name}{}", situation.message));
         if let Some(hint) = &situation.hint {
-            console.hint(hint);
+            operator.hint(hint);
         }
     }
 

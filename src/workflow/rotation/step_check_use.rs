@@ -4,7 +4,7 @@
 use crate::clock::{Span, rfc3339};
 use crate::exit::{Exit, Situation};
 use crate::key::{Kind, Reason};
-use crate::output::Answer;
+use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::Trouble;
 use crate::rotation::{Rotation, Stage};
 use crate::workflow::managing_key::Keyed;
@@ -19,7 +19,7 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     if let Some(used) = last_use(work, snapshot)? {
         let seen_before = rotation.used_at.is_some_and(|known| known >= used);
         if rotation.compromised {
-            work.context.console.warning(format!("the old key of `{key}` was used at {}", rfc3339(used)));
+            work.context.operator.warning(format!("the old key of `{key}` was used at {}", rfc3339(used)));
         } else if !seen_before {
             let now = work.context.now();
             work.save(Stage::Grace, |_, rotation| {
@@ -67,7 +67,7 @@ fn last_use(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<ji
         Ok(used) => return Ok(used),
         Err(trouble) => trouble,
     };
-    work.context.console.warning(format!(
+    work.context.operator.warning(format!(
         "whether the old key of `{}` is still in use could not be read from the logs: {}",
         snapshot.key(),
         trouble.detail
@@ -85,8 +85,8 @@ fn is_unused(work: &Session<'_>, snapshot: &Snapshot) -> bool {
     if work.said_unused() {
         return true;
     }
-    let question = format!("Do you know that nothing uses the old key of `{}` any more?", snapshot.key());
-    work.testify(&question) == Answer::Yes
+    let question = TestimonyQuestion::Unused { key: snapshot.key().to_string() };
+    work.testify(&question) == Testimony::Given
 }
 
 /// A broken line is one to try again; logs that never tell need a person.

@@ -105,7 +105,7 @@ fn by_api(
             Ok(created) => return keep(work, &snapshot, &created, Some((admin, manager))),
             Err(trouble) if trouble.outcome_unknown => {
                 work.context
-                    .console
+                    .operator
                     .warning(format!("whether the new key was made is not known: {}", trouble.detail));
                 clear_orphans(work, &snapshot, &record, admin, manager)?;
                 if attempt == ATTEMPTS {

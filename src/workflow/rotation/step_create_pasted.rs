@@ -5,7 +5,7 @@
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, Name, Record, Secret};
-use crate::output::Answer;
+use crate::operator::{Presence, Testimony, TestimonyQuestion};
 use crate::provider;
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Rotation, Stage};
@@ -53,7 +53,7 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             Ok(())
         })?;
         work.context
-            .console
+            .operator
             .hint(format!("`keyctl rotate {key} --resume` when you make one, else `--abort`"));
         return Ok(Flow::Stop(Exit::Human));
     }
@@ -67,8 +67,8 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             &title,
             console_instructions::guide(snapshot, record, ConsoleTask::Create).as_ref(),
         );
-        if !work.context.console.can_ask_secret() {
-            work.context.console.hint(format!(
+        if work.context.operator.presence() == Presence::NoOne {
+            work.context.operator.hint(format!(
                 "then give it: `printf %s \"$NEW\" | keyctl rotate {key} --resume --stdin`; if none was made, `--abort`"
             ));
             return Ok(Flow::Stop(Exit::Human));
@@ -85,7 +85,7 @@ pub fn another(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> 
     let secret = take(work, snapshot, &Source::Stdin)?;
     if let Some(earlier) = work.secret(snapshot, Slot::Pending)? {
         if earlier.fingerprint() == secret.fingerprint() {
-            work.context.console.note("note: this key was given before; it is tested again");
+            work.context.operator.note("note: this key was given before; it is tested again");
             return Ok(Flow::On);
         }
         give_up(work, snapshot, &earlier)?;
@@ -166,17 +166,17 @@ fn holds(
 /// Gives a key up for another: what may be alive is kept under a key ref of
 /// its own, where `remove --revoke` ends it.
 fn give_up(work: &Session<'_>, snapshot: &Snapshot, earlier: &Secret) -> anyhow::Result<()> {
-    let console = &work.context.console;
+    let operator = &work.context.operator;
     let new = &snapshot.rotation.new;
     let which = format!("the key given before{}", console_instructions::described(new));
     if new.foreign {
-        console.note(format!("{which} is of another account: it is dropped here, and left alone there"));
+        operator.note(format!("{which} is of another account: it is dropped here, and left alone there"));
         return Ok(());
     }
     work.forget(earlier);
     let condition = key_condition::condition(work, snapshot, new, earlier)?;
     if matches!(condition, Condition::Gone | Condition::Refused) {
-        console.note(format!("{which} does not work: it is dropped"));
+        operator.note(format!("{which} does not work: it is dropped"));
         return Ok(());
     }
     let place = snapshot.key();
@@ -197,8 +197,8 @@ fn give_up(work: &Session<'_>, snapshot: &Snapshot, earlier: &Secret) -> anyhow:
             record.note = Some(format!("given to the rotation of {} and not used", snapshot.key()));
         },
     )?;
-    console.warning(format!("{which} may be alive: it is kept as `{key}`"));
-    console.hint(format!("if nothing uses it: `keyctl remove {key} --revoke`"));
+    operator.warning(format!("{which} may be alive: it is kept as `{key}`"));
+    operator.hint(format!("if nothing uses it: `keyctl remove {key} --revoke`"));
     Ok(())
 }
 
@@ -252,9 +252,8 @@ pub fn is_to_end(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<bool
         return Ok(true);
     }
     let new = &snapshot.rotation.new;
-    let question =
-        format!("Was the key{} made for this rotation, and is to end?", console_instructions::described(new));
-    if work.testify(&question) != Answer::No {
+    let question = TestimonyQuestion::GivenForRotation { key: console_instructions::described(new) };
+    if work.testify(&question) != Testimony::Refused {
         return Ok(true);
     }
     work.save(Stage::Aborting, |_, rotation| {
@@ -267,7 +266,7 @@ pub fn is_to_end(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<bool
 
 /// Says that a key was dropped that goes on living.
 pub fn told_dropped(work: &Session<'_>, snapshot: &Snapshot) {
-    work.context.console.note(format!(
+    work.context.operator.note(format!(
         "`{}`: the key that was given{} is dropped here, and left alone at {}",
         snapshot.key(),
         console_instructions::described(&snapshot.rotation.new),

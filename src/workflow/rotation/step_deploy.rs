@@ -5,7 +5,7 @@ use crate::clock::Span;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Consumer, ConsumerKind, Record};
-use crate::output::Answer;
+use crate::operator::{Consent, ConsentQuestion, Level};
 use crate::rotation::{Canary, Delivery, Progress, Stage};
 use crate::workflow::consumers::{Handover, Prover, saved_location};
 use crate::workflow::rotation::delivery_note::note;
@@ -70,18 +70,18 @@ fn damaged_before(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Opt
 /// after the first one.
 pub fn held_up(work: &Session<'_>, snapshot: &Snapshot) -> Flow {
     let key = snapshot.key();
-    let console = &work.context.console;
+    let operator = &work.context.operator;
     let damaged = snapshot.rotation.consumers.iter().filter(|it| it.state == Progress::Damaged);
     let damaged: Vec<String> = damaged.map(|it| format!("`{}`", it.name)).collect();
     if damaged.is_empty() {
-        console.note(format!("`{key}`: only the first location was written; a person has to look at it"));
+        operator.note(format!("`{key}`: only the first location was written; a person has to look at it"));
     } else {
-        console.warning(format!(
+        operator.warning(format!(
             "`{key}`: writing the key changed other settings of {}; no further location is written",
             damaged.join(", ")
         ));
     }
-    console.hint(format!("look at it in HighLevel, then `keyctl rotate {key} --resume`"));
+    operator.hint(format!("look at it in HighLevel, then `keyctl rotate {key} --resume`"));
     Flow::Stop(Exit::Human)
 }
 
@@ -111,10 +111,9 @@ fn push(
     match consumers::hand_over(work.context, &handover, prover) {
         Ok(handed_over) => {
             note(work, delivery, Progress::Pushed)?;
-            work.context.console.note(format!("`{key}` → `{}`: {}", consumer.name, handed_over.detail));
-            let quiet = work.context.console.is_quiet();
-            if let Some(proof) = handed_over.proof.filter(|it| it.fresh && !quiet) {
-                work.context.console.page(|page| checklist::human(&proof.checks, page));
+            work.context.operator.note(format!("`{key}` → `{}`: {}", consumer.name, handed_over.detail));
+            if let Some(proof) = handed_over.proof.filter(|it| it.fresh) {
+                work.context.operator.sheet(Level::Note, &checklist::sheet(&proof.checks));
             }
             Ok(())
         }
@@ -140,22 +139,23 @@ fn may_go_on(work: &Session<'_>, rest: usize) -> anyhow::Result<bool> {
     if rotation.canary == Some(Canary::Agreed) {
         return Ok(true);
     }
-    let console = &work.context.console;
-    let answer = if console.said_yes() && !work.named {
-        Answer::Nobody
-    } else {
-        console.confirm(&format!("The first location is written. Go on with {rest} more?"))
+    let operator = &work.context.operator;
+    let question = ConsentQuestion::WriteLocations { rest, named: work.named };
+    // A job that resumes everything has nobody to ask.
+    let answer = match work.options.all {
+        true => Consent::NoOne,
+        false => operator.consent(&question),
     };
     work.context.restart_clock();
-    let agreed = answer == Answer::Yes;
+    let agreed = answer == Consent::Given;
     work.save(rotation.stage, |_, rotation| {
         rotation.canary = Some(if agreed { Canary::Agreed } else { Canary::Open });
         Ok(())
     })?;
     if !agreed {
         let key = &rotation.keys[0];
-        console.note(format!("`{key}`: only the first location was written, {rest} more wait"));
-        console.hint(format!(
+        operator.note(format!("`{key}`: only the first location was written, {rest} more wait"));
+        operator.hint(format!(
             "look at it in HighLevel, then `keyctl rotate {key} --resume` (without a terminal: with `--yes`)"
         ));
     }

@@ -4,7 +4,7 @@
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Reason, Verdict};
-use crate::output::Answer;
+use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
 use crate::workflow::rotation::console_instructions::described;
@@ -58,7 +58,7 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     };
     let key = snapshot.key();
     let old = &snapshot.rotation.old;
-    let console = &work.context.console;
+    let operator = &work.context.operator;
     let mut shown = false;
     loop {
         match key_condition::condition(work, snapshot, old, &secret)? {
@@ -67,7 +67,7 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
                 return Ok(Flow::On);
             }
             Condition::Off | Condition::Refused => {
-                console.note(format!("`{key}`: the old key is refused, the new one works"));
+                operator.note(format!("`{key}`: the old key is refused, the new one works"));
                 return is_off(work);
             }
             Condition::Alive | Condition::Unknown(_) => {}
@@ -80,8 +80,8 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             shown = true;
         }
         // A person's word is not enough where it can be tried.
-        if work.testify("Done?") != Answer::Yes {
-            console.hint(format!(
+        if work.testify(&TestimonyQuestion::StepDone) != Testimony::Given {
+            operator.hint(format!(
                 "then `keyctl rotate {key} --resume`: it proves that the old key is off and the new one works. Deleting it \
                  comes after that; until then `--rollback` is the way back"
             ));

@@ -5,7 +5,7 @@ use crate::clock::rfc3339;
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Kind, Secret};
-use crate::output::Answer;
+use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::{ConsoleTask, KeyAdmin};
 use crate::rotation::{Liveness, Rotation, Side, Stage};
 use crate::store::Item;
@@ -98,7 +98,7 @@ fn by_api(
     ids.dedup();
     for id in ids.iter().filter(|it| Some(*it) != stays.as_ref()) {
         delete(work, record, admin, manager, id)?;
-        work.context.console.note(format!("`{}`: the key {id} is deleted at the provider", snapshot.key()));
+        work.context.operator.note(format!("`{}`: the key {id} is deleted at the provider", snapshot.key()));
     }
     Ok(())
 }
@@ -111,7 +111,7 @@ fn sides(rotation: &Rotation) -> (&crate::rotation::Side, &crate::rotation::Side
 fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let key = snapshot.key();
-    let console = &work.context.console;
+    let operator = &work.context.operator;
     let side = snapshot.rotation.leaving();
     let secret = leaving_secret(work, snapshot)?;
     let mut shown = false;
@@ -135,12 +135,12 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         let by_word = secret.is_none() || untold;
         let answer = said(work, snapshot, side, by_word);
         match (answer, &secret) {
-            (Answer::Yes, _) if by_word => {
+            (Testimony::Given, _) if by_word => {
                 after(work, stage, Liveness::Dead)?;
                 return Ok(Flow::On);
             }
-            (Answer::Yes, secret) => secret.iter().for_each(|it| work.forget(it)),
-            (Answer::No | Answer::Nobody, _) => {
+            (Testimony::Given, secret) => secret.iter().for_each(|it| work.forget(it)),
+            (Testimony::Refused | Testimony::NoOne, _) => {
                 let say = match (by_word, side.state) {
                     (false, _) => format!("then `keyctl rotate {key} --resume`"),
                     (true, Some(_)) => format!("then say so: `keyctl rotate {key} --done`"),
@@ -149,7 +149,7 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
                     ),
                 };
                 let given = stage == Stage::Aborting && side.state.is_some() && snapshot.by_person();
-                console.hint(match stage {
+                operator.hint(match stage {
                     Stage::Disabled => format!("{say}; until it is deleted, `--rollback` is the way back"),
                     _ if given => format!(
                         "{say}; if that key is somebody's, say so at a terminal: `keyctl rotate {key} --abort`"
@@ -165,17 +165,17 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
 /// Returns what a person says of the key that is to be deleted in a console:
 /// by an option of this call, which is meant for the step that waited when it
 /// began, else at the terminal. A job that resumes everything says nothing.
-fn said(work: &Session<'_>, snapshot: &Snapshot, side: &Side, by_word: bool) -> Answer {
+fn said(work: &Session<'_>, snapshot: &Snapshot, side: &Side, by_word: bool) -> Testimony {
     let made_none = || side.state.is_none() && work.said_not_made();
     if by_word && (made_none() || work.said_done(&snapshot.rotation)) {
-        return Answer::Yes;
+        return Testimony::Given;
     }
     let question = match side.state {
-        _ if !by_word => "Done?",
-        None => "Was no key made, or is it deleted again?",
-        Some(_) => "Is it deleted?",
+        _ if !by_word => TestimonyQuestion::StepDone,
+        None => TestimonyQuestion::NotMade,
+        Some(_) => TestimonyQuestion::Deleted { key: None },
     };
-    work.testify(question)
+    work.testify(&question)
 }
 
 fn title(snapshot: &Snapshot, condition: &Condition) -> String {
@@ -217,7 +217,7 @@ pub fn prove(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let key = snapshot.key();
     let deadline = snapshot.rotation.deadline.unwrap_or(work.context.now());
     if work.context.now() < deadline {
-        work.context.console.note(format!(
+        work.context.operator.note(format!(
             "`{key}`: the deleted key is not proven dead yet ({why}); `keyctl rotate {key} --resume` tries again"
         ));
         return Ok(Flow::Stop(Exit::Done));

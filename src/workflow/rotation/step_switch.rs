@@ -37,7 +37,7 @@ pub fn switch(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let (old, new) = (snapshot.rotation.old.expires, snapshot.rotation.new.expires);
     if old.at().is_some() && new == Expiry::Unknown {
         let key = snapshot.key();
-        work.context.console.hint(format!(
+        work.context.operator.hint(format!(
             "the old key has an end, and none is known of the new one; record it: `keyctl set {key} --expires DATE`"
         ));
     }

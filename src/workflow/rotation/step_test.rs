@@ -26,7 +26,7 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let Some(secret) = work.secret(snapshot, Slot::Pending)? else {
         // Lost from the store: what was made is found by its id and replaced.
         work.context
-            .console
+            .operator
             .warning(format!("the new secret of `{key}` is not in the store; it is made again"));
         work.save(Stage::Created, |_, rotation| {
             rotation.stage = Stage::Creating;
@@ -58,7 +58,7 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let seen = Seen::new(&record, &secret, &new);
     compare_permissions::compare(work, snapshot, seen, old_secret.as_ref().zip(old.as_ref()))?;
     if old.is_none() {
-        work.context.console.note(format!("`{key}`: the old key cannot be compared with, it does not work"));
+        work.context.operator.note(format!("`{key}`: the old key cannot be compared with, it does not work"));
     }
     let facts = new.facts;
     work.save(Stage::Created, |_, rotation| {
@@ -95,7 +95,7 @@ fn patiently(
         }
         if wait == FIRST_WAIT {
             work.context
-                .console
+                .operator
                 .note(format!("`{}`: the new key is not accepted yet; waiting", snapshot.key()));
         }
         std::thread::sleep(wait);

@@ -4,7 +4,7 @@
 use crate::context::Slot;
 use crate::exit::Exit;
 use crate::key::Consumer;
-use crate::output::{Answer, Tone};
+use crate::operator::{Consent, ConsentQuestion, Emphasis, Level, Presence, Sheet};
 use crate::rotation::{Delivery, Progress, Stage};
 use crate::workflow::console_guide;
 use crate::workflow::consumers::paste_page;
@@ -16,22 +16,21 @@ use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let waiting: Vec<&Delivery> =
         snapshot.rotation.consumers.iter().filter(|it| !it.state.is_done()).collect();
-    if work.options.walk && work.context.console.can_ask() {
+    if work.options.walk && work.context.operator.presence() == Presence::Person {
         return through(work, snapshot, &waiting);
     }
     let key = snapshot.key();
     let back = snapshot.rotation.stage == Stage::RollingBack;
-    work.context.console.page(|page| {
-        let what = if back { "the old key goes back to" } else { "a person pastes the new key at" };
-        page.line(Tone::Strong, format!("{key}: {what}"));
-        for delivery in &waiting {
-            let url = consumer(snapshot, delivery)
-                .and_then(|it| paste_page::url(&snapshot.inventory, &delivery.key, it));
-            let place = url.map(|it| format!("  {it}")).unwrap_or_default();
-            page.line(Tone::Plain, format!("  {}{place}", delivery.name));
-        }
-    });
-    work.context.console.hint(format!(
+    let what = if back { "the old key goes back to" } else { "a person pastes the new key at" };
+    let mut sheet = Sheet::titled(format!("{key}: {what}"));
+    for delivery in &waiting {
+        let url = consumer(snapshot, delivery)
+            .and_then(|it| paste_page::url(&snapshot.inventory, &delivery.key, it));
+        let place = url.map(|it| format!("  {it}")).unwrap_or_default();
+        sheet.line(Emphasis::Plain, 0, format!("  {}{place}", delivery.name));
+    }
+    work.context.operator.sheet(Level::Task, &sheet);
+    work.context.operator.hint(format!(
         "copy it with `keyctl get {key} --reveal`; then say so: `keyctl rotate {key} --ack NAME`, or `--walk`"
     ));
     Ok(Flow::Stop(Exit::Human))
@@ -50,21 +49,20 @@ fn tell_way(work: &Session<'_>, snapshot: &Snapshot, delivery: &Delivery, title:
     if let Some(guide) = guide.filter(|_| recorded.is_none()) {
         return console_guide::show(work.context, title, &guide);
     }
-    work.context.console.page(|page| {
-        page.line(Tone::Strong, title);
-        if let Some(url) = recorded {
-            page.line(Tone::Plain, format!("  {url}"));
-        }
-    });
+    let mut sheet = Sheet::titled(title);
+    if let Some(url) = recorded {
+        sheet.line(Emphasis::Plain, 0, format!("  {url}"));
+    }
+    work.context.operator.sheet(Level::Task, &sheet);
 }
 
 fn through(work: &Session<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> anyhow::Result<Flow> {
-    let console = &work.context.console;
+    let operator = &work.context.operator;
     for (n, delivery) in waiting.iter().enumerate() {
         tell_way(work, snapshot, delivery, &format!("{} of {}: {}", n + 1, waiting.len(), delivery.name));
         loop {
             let prompt = "  Enter: it is pasted there; `show`: show the key here; `skip`: later; `stop`: ";
-            let answer = console.ask(prompt).map(|it| it.trim().to_lowercase());
+            let answer = operator.line(prompt).map(|it| it.trim().to_lowercase());
             work.context.restart_clock();
             match answer.as_deref() {
                 Some("") => break note(work, delivery, Progress::Acked)?,
@@ -82,10 +80,9 @@ fn through(work: &Session<'_>, snapshot: &Snapshot, waiting: &[&Delivery]) -> an
 /// Shows the key on the terminal, and only there: `ask` has made sure of it.
 fn show(work: &Session<'_>, snapshot: &Snapshot, delivery: &Delivery) -> anyhow::Result<()> {
     let record = snapshot.inventory.record(&delivery.key)?;
-    let question = "  It stays visible in this terminal's history. Show it?";
-    if work.context.console.confirm(question) == Answer::Yes {
+    if work.context.operator.consent(&ConsentQuestion::ShowSecret) == Consent::Given {
         let secret = work.context.need_secret(&snapshot.inventory, &delivery.key, record, Slot::Current)?;
-        work.context.console.note(format!("  {}", secret.expose()));
+        work.context.operator.note(format!("  {}", secret.expose()));
     }
     Ok(())
 }

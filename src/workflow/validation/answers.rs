@@ -99,7 +99,7 @@ impl Answers {
             match told {
                 None if interrupted.is_raised() => {
                     told = Some(Instant::now());
-                    context.console.note(
+                    context.operator.note(
                         "interrupted: waiting a moment for what was asked already; Ctrl-C again ends at once",
                     );
                 }

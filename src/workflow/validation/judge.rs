@@ -214,7 +214,7 @@ impl<'a> Run<'_, 'a> {
         let shared = names.any(|it| known.domains.iter().any(|held| held == it))
             || ids.any(|it| known.key_ids.iter().any(|held| **held == **it));
         if seen && before && !shared {
-            self.context.console.warning(format!(
+            self.context.operator.warning(format!(
                 "`{key}`: neither a key nor a domain of its account is one seen before: perhaps it is another account"
             ));
         }

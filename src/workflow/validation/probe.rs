@@ -293,7 +293,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         let next = AtomicUsize::new(0);
-        let progress = context.console.progress(total, "validating");
+        let progress = context.operator.progress(total, "validating");
         let network = context.net()?;
         let timeout = context.timeout();
         let order = self.order(begin);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::Scope;
@@ -59,7 +59,7 @@ struct Line {
 /// # Errors
 /// Exit 2 for a bad file, exit 4 when the platform could not be read to its
 /// end or the source lists no location, exit 8 without an agency token.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     if args.agency.location.is_some() {
         return Err(Situation::usage(format!("`{}` is a location; an import needs its agency", args.agency))
             .hint(format!("`keyctl scope import {} …`", args.agency.agency))

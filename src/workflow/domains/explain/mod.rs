@@ -14,7 +14,7 @@ pub use crate::workflow::domains::explain::records::{judged, wanted};
 use crate::context::Context;
 use crate::dns::{Found, RecordKind, Resolver};
 use crate::domain::DnsRecord;
-use crate::exit::{Exit, Situation};
+use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{Domain, KeyRef, Kind, ProviderId};
 use crate::provider::Net;
@@ -37,7 +37,7 @@ pub struct Explained<'a> {
 ///
 /// # Errors
 /// As for the list of domains.
-pub fn run(question: &DomainQuestion, context: &Context, domain: &Domain) -> anyhow::Result<Exit> {
+pub fn run(question: &DomainQuestion, context: &Context, domain: &Domain) -> anyhow::Result<Explanation> {
     let asked = Asked::of(question, context)?;
     let net = context.net()?;
     let Some(target) = asked.seeing(&net, domain) else {
@@ -58,9 +58,9 @@ pub fn run(question: &DomainQuestion, context: &Context, domain: &Domain) -> any
     }
     let explanation = Explanation::new(domain, target.key.as_ref(), checks);
     if !question.dns && explanation.lacks_records() {
-        context.console.hint("`--dns` asks the resolver, too, what is published");
+        context.operator.hint("`--dns` asks the resolver, too, what is published");
     }
-    tell(context, explanation)
+    Ok(explanation)
 }
 
 /// The keys that can be asked about one domain.
@@ -104,14 +104,14 @@ impl Asked {
     }
 
     /// Nobody can be asked: the kind of key is the whole answer.
-    fn without_a_voice(&self, context: &Context, domain: &Domain) -> anyhow::Result<Exit> {
+    fn without_a_voice(&self, context: &Context, domain: &Domain) -> anyhow::Result<Explanation> {
         let Some((key, kind)) = &self.mute else { return Err(nobody().into()) };
         let inventory = context.inventory()?;
         let checks = vec![
             crate::workflow::domains::explain::account::not_there("in-account"),
             crate::workflow::domains::explain::account::mute(inventory, key, *kind),
         ];
-        tell(context, Explanation::new(domain, Some(key), checks))
+        Ok(Explanation::new(domain, Some(key), checks))
     }
 }
 
@@ -167,13 +167,4 @@ pub fn ask_resolver(
         .collect();
     let mut answers = resolver.ask(&questions, net.deadline).into_iter();
     Ok(kinds.into_iter().map(|kind| kind.and_then(|_| answers.next())).collect())
-}
-
-fn tell(context: &Context, explanation: Explanation) -> anyhow::Result<Exit> {
-    context.console.report(&explanation)?;
-    Ok(match explanation.selectable {
-        Some(true) => Exit::Done,
-        Some(false) => Exit::Rejected,
-        None => Exit::Unknown,
-    })
 }
