@@ -4,12 +4,14 @@
 //! Names follow AWS Secrets Manager: create, test, finish; current, pending,
 //! previous.
 
+mod basis;
 mod next;
 
 use std::fmt;
 
 use jiff::Timestamp;
 
+pub use basis::{Basis, Source};
 pub use next::{Means, Pause, Step, next};
 
 use crate::key::kind::fixed_words;
@@ -277,6 +279,8 @@ pub struct Rotation {
     pub consumers: Vec<Delivery>,
     /// `None`: nobody was asked yet.
     pub canary: Option<Canary>,
+    /// On what each step that cannot be undone stood, oldest first.
+    pub evidence: Vec<Basis>,
     pub owner: Option<Owner>,
     /// The last thing that went wrong, for `--status`.
     pub trouble: Option<String>,

@@ -151,6 +151,7 @@ mod tests {
             new: live,
             consumers: Vec::new(),
             canary: None,
+            evidence: Vec::new(),
             owner: None,
             trouble: None,
         }

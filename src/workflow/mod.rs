@@ -15,6 +15,7 @@ pub mod create_announcement;
 pub mod create_key;
 pub mod create_testimony;
 pub mod domains;
+pub mod evidence;
 pub mod handout;
 pub mod idle_keys;
 pub mod interrupt;

@@ -12,7 +12,9 @@ use crate::key::{ConsumerKind, Fingerprint, KeyRef};
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::provider;
 use crate::provider::ConsoleTask;
-use crate::rotation::{Liveness, Pause, Progress, Rotation, RotationId, Side, Stage, Step, next};
+use crate::rotation::{
+    Basis, Liveness, Pause, Progress, Rotation, RotationId, Side, Source, Stage, Step, next,
+};
 use crate::workflow::consumers::paste_page;
 use crate::workflow::rotation::engine::Ended;
 use crate::workflow::rotation::plan::Plan;
@@ -71,6 +73,23 @@ struct Place {
     url: Option<String>,
 }
 
+/// On what a step that cannot be undone stood.
+#[derive(Debug, Clone, Serialize)]
+struct Known {
+    of: String,
+    source: Source,
+    by: String,
+    at: String,
+    detail: String,
+}
+
+impl From<&Basis> for Known {
+    fn from(basis: &Basis) -> Self {
+        let Basis { of, source, by, at, detail } = basis.clone();
+        Self { of, source, by, at: rfc3339(at), detail }
+    }
+}
+
 #[derive(Debug, Clone, Serialize)]
 struct Owner {
     user: String,
@@ -91,6 +110,7 @@ pub struct Line {
     grace_until: Option<String>,
     consumers: Vec<Place>,
     records: Vec<KeyRef>,
+    evidence: Vec<Known>,
     using: Option<KeyRef>,
     compromised: bool,
     owner: Option<Owner>,
@@ -190,6 +210,7 @@ fn planned(plan: &Plan) -> Line {
         grace_until: None,
         consumers: plan.consumers.iter().map(place).collect(),
         records: plan.keys.clone(),
+        evidence: Vec::new(),
         using: plan.using.clone(),
         compromised: plan.compromised,
         owner: None,
@@ -226,6 +247,7 @@ fn line(context: &CommandContext, inventory: &Inventory, rotation: &Rotation) ->
         grace_until: rotation.grace_until.map(rfc3339),
         consumers,
         records: rotation.keys.clone(),
+        evidence: rotation.evidence.iter().map(Known::from).collect(),
         using: rotation.using.clone(),
         compromised: rotation.compromised,
         owner: rotation.owner.as_ref().map(|it| Owner {

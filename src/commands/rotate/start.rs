@@ -178,6 +178,7 @@ fn begin<'a>(context: &'a CommandContext, plan: &Plan, options: &'a Options) -> 
             new: Side::default(),
             consumers: plan.consumers.clone(),
             canary: None,
+            evidence: Vec::new(),
             owner: Some(me.clone()),
             trouble: None,
         };

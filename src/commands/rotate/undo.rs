@@ -10,6 +10,7 @@ use crate::key::{Judgement, Reason, Verdict};
 use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
+use crate::workflow::evidence::{Claim, Evidence};
 use crate::workflow::rotation::engine;
 use crate::workflow::rotation::options::Options;
 use crate::workflow::rotation::session::{Session, Snapshot, as_side};
@@ -43,16 +44,23 @@ fn begin_abort(work: &Session<'_>) -> anyhow::Result<()> {
         .hint(format!("the way back is `keyctl rotate {} --rollback`", snapshot.key()))
         .into());
     }
+    let claim = |of| Claim { of, by: snapshot.key().as_str(), at: work.context.now() };
+    let nothing_made = Evidence::assumed(claim("no new key was made"), "no call was announced");
+    let foreign_known = Evidence::assumed(
+        claim("the key that was given is of another account"),
+        "its account was compared when it was tested, and is not looked at again",
+    );
     // Not ours to end, and nothing to wait for.
     let foreign = snapshot.rotation.new.foreign;
     work.save(stage, |_, rotation| {
         rotation.stage = Stage::Aborting;
         if stage == Stage::Planned {
             // Nothing was made yet.
+            rotation.evidence.push(nothing_made.basis().clone());
             rotation.new.state = Some(Liveness::Dead);
             rotation.stage = Stage::Aborted;
         } else if foreign {
-            step_create_pasted::drop_foreign(rotation);
+            step_create_pasted::drop_foreign(rotation, &foreign_known);
         }
         Ok(())
     })?;

@@ -79,6 +79,10 @@
 //!     { key = "mailgun@acme", name = "CI", kind = "command", state = "todo" },
 //! ]
 //!
+//! evidence = [
+//!     { of = "the old key is dead", source = "witness", by = "mailgun@acme", at = "…", detail = "…" },
+//! ]
+//!
 //! [rotation.r7f3….old]              # and .new
 //! fingerprint = "…"
 //! last2 = "…"

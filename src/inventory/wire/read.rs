@@ -12,7 +12,9 @@ use crate::inventory::{Agency, EmailProvider, Inventory, Keys, Place, Platform, 
 use crate::key::{
     Consumer, ConsumerKind, CreateCall, Expiry, KeyRef, KeyState, Kind, Name, Record, RecordId, Region, Scope,
 };
-use crate::rotation::{Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
+use crate::rotation::{
+    Basis, Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Source, Stage,
+};
 
 const ID: &str = "4 to 40 lower-case letters and digits";
 
@@ -275,6 +277,7 @@ fn rotation(id: RotationId, section: &Section<'_>) -> Result<Rotation, Fail> {
         new: side(section.section("new")?)?,
         consumers: deliveries(section, first)?,
         canary: section.word("canary", &Canary::ALL.map(Canary::as_str))?,
+        evidence: section.items("evidence")?.into_iter().map(|it| basis(&it)).collect::<Result<_, _>>()?,
         owner: section.section("owner")?.map(|it| owner(&it)).transpose()?,
         trouble: section.text("trouble")?,
         keys,
@@ -312,6 +315,18 @@ fn deliveries(section: &Section<'_>, first: &KeyRef) -> Result<Vec<Delivery>, Fa
         })
     };
     section.items("consumers")?.into_iter().map(read).collect()
+}
+
+fn basis(item: &Section<'_>) -> Result<Basis, Fail> {
+    Ok(Basis {
+        of: item.text("of")?.ok_or_else(|| item.lacks("of", "what is known"))?,
+        source: item
+            .word("source", &Source::ALL.map(Source::as_str))?
+            .ok_or_else(|| item.lacks("source", "where it is known from"))?,
+        by: item.text("by")?.unwrap_or_default(),
+        at: item.date("at")?.ok_or_else(|| item.lacks("at", "a date"))?,
+        detail: item.text("detail")?.unwrap_or_default(),
+    })
 }
 
 fn owner(section: &Section<'_>) -> Result<Owner, Fail> {

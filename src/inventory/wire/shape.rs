@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::inventory::{Inventory, Place, Waiver};
 use crate::key::{Consumer, Expiry, KeyState, Record};
-use crate::rotation::{Delivery, Owner, Rotation, Side};
+use crate::rotation::{Basis, Delivery, Owner, Rotation, Side};
 
 /// One value of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -181,6 +181,7 @@ pub fn rotation(rotation: &Rotation) -> Fields {
     fields.text("canary", rotation.canary.map(|it| it.as_str()));
     fields.text("trouble", rotation.trouble.as_deref());
     fields.list("consumers", Layout::Lines, rotation.consumers.iter().map(delivery).collect());
+    fields.list("evidence", Layout::Lines, rotation.evidence.iter().map(basis).collect());
     fields.table("old", side(&rotation.old));
     fields.table("new", side(&rotation.new));
     fields.0.extend(rotation.owner.as_ref().map(|it| ("owner", Node::Table(owner(it)))));
@@ -220,6 +221,16 @@ fn delivery(delivery: &Delivery) -> Fields {
     fields.text("state", Some(delivery.state.as_str()));
     fields.text("by", delivery.by.as_deref());
     fields.date("at", delivery.at);
+    fields
+}
+
+fn basis(basis: &Basis) -> Fields {
+    let mut fields = Fields::default();
+    fields.text("of", Some(&basis.of));
+    fields.text("source", Some(basis.source.as_str()));
+    fields.text("by", Some(basis.by.as_str()).filter(|it| !it.is_empty()));
+    fields.date("at", Some(basis.at));
+    fields.text("detail", Some(basis.detail.as_str()).filter(|it| !it.is_empty()));
     fields
 }
 

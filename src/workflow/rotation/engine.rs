@@ -71,7 +71,7 @@ fn steps(work: &Session<'_>) -> anyhow::Result<Exit> {
             Step::Disable => step_disable::step(work, &snapshot)?,
             Step::Retire => step_retire::retire(work, &snapshot)?,
             Step::Prove => step_retire::prove(work, &snapshot)?,
-            Step::Finish => step_retire::finish(work, &snapshot)?,
+            Step::Finish => step_retire::finish(work, &snapshot, &step_retire::recorded(work, &snapshot))?,
             Step::Wait(Pause::People) => step_wait_for_people::step(work, &snapshot)?,
             Step::Wait(Pause::Campaign) => step_deploy::held_up(work, &snapshot),
             Step::Wait(Pause::Time(until)) => console_instructions::wait(work, &snapshot, until),

@@ -4,6 +4,7 @@ use crate::context::Slot;
 use crate::exit::{Exit, Situation};
 use crate::key::{Reason, Secret, Verdict};
 use crate::rotation::Side;
+use crate::workflow::evidence::{Claim, Evidence};
 use crate::workflow::managing_key::Keyed;
 use crate::workflow::rotation::remote_keys::list;
 use crate::workflow::rotation::session::{Session, Snapshot, as_side};
@@ -16,9 +17,9 @@ pub enum Condition {
     /// Switched off, and still there.
     Off,
     /// Refused: it is off or gone, the provider does not tell which.
-    Refused,
+    Refused(Evidence),
     /// The provider has it no more.
-    Gone,
+    Gone(Evidence),
     Unknown(String),
 }
 
@@ -65,8 +66,11 @@ pub fn condition(
     if judgement.accepted() {
         return Ok(Condition::Alive);
     }
+    let claim = claim(work, snapshot, key.as_str());
+    if let Some(known) = Evidence::of_refusal(claim, &judgement) {
+        return Ok(Condition::Gone(known));
+    }
     match judgement.reason() {
-        Some(Reason::KeyNotFound | Reason::Expired) => return Ok(Condition::Gone),
         Some(Reason::Disabled) => return Ok(Condition::Off),
         Some(Reason::Unauthorized) if smtp_login::is_suspect(key.provider, record.kind, &judgement) => {
             return Ok(Condition::Unknown(judgement.detail));
@@ -77,22 +81,36 @@ pub fn condition(
             if as_it_was.login.is_some()
                 && smtp_login::is_the_keys(key.provider, record.kind, &judgement) =>
         {
-            return Ok(Condition::Refused);
+            let why = "the login was told by an API key, not by another login of the same relay";
+            return Ok(Condition::Refused(Evidence::assumed(claim, why)));
         }
         Some(Reason::Unauthorized) => {}
         _ => return Ok(Condition::Unknown(judgement.detail)),
     }
     let current =
         work.context.secret(&snapshot.inventory, key, record, Slot::Current).map_err(Situation::from)?;
-    let witness = match current {
-        Some(current) => work.judge(key, record, &current)?.accepted(),
-        None => false,
+    let known = match current {
+        Some(current) => Evidence::of_witness(claim, &judgement, &work.judge(key, record, &current)?),
+        None => None,
     };
-    if !witness {
+    let Some(known) = known else {
         return Ok(Condition::Unknown("no other key of the account was accepted from here".to_owned()));
-    }
-    Ok(listed(work, snapshot, side, secret)?.unwrap_or(Condition::Refused))
+    };
+    Ok(listed(work, snapshot, side, secret)?.unwrap_or(Condition::Refused(known)))
 }
+
+/// Returns the claim that the key that leaves is dead.
+pub fn claim<'a>(work: &Session<'_>, snapshot: &Snapshot, by: &'a str) -> Claim<'a> {
+    let of = if snapshot.rotation.stage.is_undoing() {
+        "the unused new key is dead"
+    } else {
+        "the old key is dead"
+    };
+    Claim { of, by, at: work.context.now() }
+}
+
+/// What a list that was read at once cannot tell.
+const LAG: &str = "it is missing from a list that was read without waiting for it to catch up";
 
 /// Returns what the list of keys says of a refused key, where keys are
 /// switched off and the list can be read.
@@ -116,7 +134,7 @@ fn listed(
         },
     };
     Ok(Some(match row {
-        None => Condition::Gone,
+        None => Condition::Gone(Evidence::assumed(claim(work, snapshot, reader.key.as_str()), LAG)),
         Some(row) if row.disabled => Condition::Off,
         Some(_) => Condition::Unknown("it is refused, but listed as active".to_owned()),
     }))
@@ -154,5 +172,6 @@ pub fn of_deleted(
         crate::workflow::rotation::remote_keys::of_this_rotation(&snapshot.rotation, record.kind, &rows);
     let listed = rows.iter().any(|row| Some(&row.id) == id.as_ref())
         || (snapshot.rotation.stage.is_undoing() && !ours.is_empty());
-    Ok(if listed { Condition::Alive } else { Condition::Gone })
+    let by = claim(work, snapshot, manager.key.as_str());
+    Ok(if listed { Condition::Alive } else { Condition::Gone(Evidence::assumed(by, LAG)) })
 }

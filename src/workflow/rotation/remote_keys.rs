@@ -6,6 +6,7 @@ use crate::exit::{Exit, Situation};
 use crate::key::{Kind, Reason, Record};
 use crate::provider::{KeyAdmin, RemoteKey};
 use crate::rotation::{Liveness, Rotation, Stage};
+use crate::workflow::evidence::Evidence;
 use crate::workflow::managing_key::Keyed;
 use crate::workflow::rotation::session::{Session, Snapshot};
 
@@ -105,10 +106,21 @@ pub fn is_passing(reason: Reason) -> bool {
 /// longest delay reported of any provider (Mailgun's blog, GitGuardian: 48 h).
 pub const DEADLINE: Span = Span::seconds(48 * 60 * 60);
 
-/// Saves that the key was deleted; whether it is dead is proven next.
-pub fn after(work: &Session<'_>, stage: Stage, state: Liveness) -> anyhow::Result<()> {
+/// Saves that the deletion of the key was asked for; whether it is dead is
+/// proven next.
+pub fn deletion_asked(work: &Session<'_>, stage: Stage) -> anyhow::Result<()> {
+    leave(work, stage, Liveness::Retiring, None)
+}
+
+/// Saves that the key is dead, and on what that stands.
+pub fn is_dead(work: &Session<'_>, stage: Stage, known: &Evidence) -> anyhow::Result<()> {
+    leave(work, stage, Liveness::Dead, Some(known))
+}
+
+fn leave(work: &Session<'_>, stage: Stage, state: Liveness, known: Option<&Evidence>) -> anyhow::Result<()> {
     let deadline = DEADLINE.after(work.context.now());
     work.save(stage, |_, rotation| {
+        rotation.evidence.extend(known.map(|it| it.basis().clone()));
         rotation.leaving_mut().state = Some(state);
         rotation.deadline.get_or_insert(deadline);
         rotation.stage = match stage {

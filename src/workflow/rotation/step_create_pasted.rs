@@ -9,6 +9,7 @@ use crate::operator::{Presence, Testimony, TestimonyQuestion};
 use crate::provider;
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Rotation, Stage};
+use crate::workflow::evidence::{Claim, Evidence};
 use crate::workflow::rotation::keep_new_key::{announced_anew, refer, store, unstore};
 use crate::workflow::rotation::key_condition::Condition;
 use crate::workflow::rotation::session::{Flow, Session, Snapshot, as_side};
@@ -47,11 +48,11 @@ pub fn or_another(snapshot: &Snapshot) -> &'static str {
 /// Takes the key that a person makes in the console.
 pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let key = snapshot.key();
-    if work.said_not_made() {
-        work.save(Stage::Creating, |_, rotation| {
-            rotation.stage = Stage::Planned;
-            Ok(())
-        })?;
+    let user = work.context.environment.user();
+    let said = if work.said_not_made() { Testimony::Given } else { Testimony::NoOne };
+    let claim = Claim { of: "no new key was made", by: &user, at: work.context.now() };
+    if let Some(known) = Evidence::of_testimony(claim, said, "said with `--not-made`") {
+        not_made(work, &known)?;
         work.context
             .operator
             .hint(format!("`keyctl rotate {key} --resume` when you make one, else `--abort`"));
@@ -175,7 +176,7 @@ fn give_up(work: &Session<'_>, snapshot: &Snapshot, earlier: &Secret) -> anyhow:
     }
     work.forget(earlier);
     let condition = key_condition::condition(work, snapshot, new, earlier)?;
-    if matches!(condition, Condition::Gone | Condition::Refused) {
+    if matches!(condition, Condition::Gone(_) | Condition::Refused(_)) {
         operator.note(format!("{which} does not work: it is dropped"));
         return Ok(());
     }
@@ -237,8 +238,18 @@ pub fn mark_foreign(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<(
     })
 }
 
+/// Takes the announcement of a new key back.
+pub fn not_made(work: &Session<'_>, known: &Evidence) -> anyhow::Result<()> {
+    work.save(Stage::Creating, |_, rotation| {
+        rotation.evidence.push(known.basis().clone());
+        rotation.stage = Stage::Planned;
+        Ok(())
+    })
+}
+
 /// Drops a key that is not the rotation's: its secret goes, it itself stays.
-pub fn drop_foreign(rotation: &mut Rotation) {
+pub fn drop_foreign(rotation: &mut Rotation, known: &Evidence) {
+    rotation.evidence.push(known.basis().clone());
     rotation.new.foreign = true;
     rotation.new.state = Some(Liveness::Lost);
     rotation.stage = Stage::Aborted;
@@ -256,8 +267,11 @@ pub fn is_to_end(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<bool
     if work.testify(&question) != Testimony::Refused {
         return Ok(true);
     }
+    let user = work.context.environment.user();
+    let claim = Claim { of: "the key that was given is somebody's", by: &user, at: work.context.now() };
+    let known = Evidence::assumed(claim, "a person only said that it was not made for this rotation");
     work.save(Stage::Aborting, |_, rotation| {
-        drop_foreign(rotation);
+        drop_foreign(rotation, &known);
         Ok(())
     })?;
     told_dropped(work, snapshot);

@@ -9,7 +9,7 @@ use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
 use crate::workflow::rotation::console_instructions::described;
 use crate::workflow::rotation::key_condition::{Condition, current_works};
-use crate::workflow::rotation::remote_keys::after;
+use crate::workflow::rotation::remote_keys::is_dead;
 use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 use crate::workflow::rotation::{console_instructions, key_condition};
 
@@ -62,11 +62,11 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let mut shown = false;
     loop {
         match key_condition::condition(work, snapshot, old, &secret)? {
-            Condition::Gone => {
-                after(work, Stage::Disabled, Liveness::Dead)?;
+            Condition::Gone(known) => {
+                is_dead(work, Stage::Disabled, &known)?;
                 return Ok(Flow::On);
             }
-            Condition::Off | Condition::Refused => {
+            Condition::Off | Condition::Refused(_) => {
                 operator.note(format!("`{key}`: the old key is refused, the new one works"));
                 return is_off(work);
             }

@@ -9,12 +9,12 @@ use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::{ConsoleTask, KeyAdmin};
 use crate::rotation::{Liveness, Rotation, Side, Stage};
 use crate::store::Item;
+use crate::workflow::evidence::Evidence;
 use crate::workflow::managing_key;
 use crate::workflow::managing_key::{Keyed, Managed};
 use crate::workflow::rotation::console_instructions::described;
 use crate::workflow::rotation::key_condition::{Condition, current_works};
-use crate::workflow::rotation::remote_keys::after;
-use crate::workflow::rotation::remote_keys::{delete, list, of_this_rotation};
+use crate::workflow::rotation::remote_keys::{delete, deletion_asked, is_dead, list, of_this_rotation};
 use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 use crate::workflow::rotation::{console_instructions, key_condition, step_create_pasted};
 
@@ -43,7 +43,7 @@ pub fn retire(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         Some((admin, manager)) => {
             work.still_ours(stage)?;
             by_api(work, snapshot, admin, &manager)?;
-            after(work, stage, Liveness::Retiring)?;
+            deletion_asked(work, stage)?;
             Ok(Flow::On)
         }
         None => by_person(work, snapshot),
@@ -121,10 +121,17 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             None => Condition::Unknown("its secret is not known".to_owned()),
         };
         // A key that was switched off before is refused in any case.
-        let untold = stage == Stage::Disabled && condition == Condition::Refused;
-        if condition == Condition::Gone || (condition == Condition::Refused && !untold) {
-            after(work, stage, Liveness::Dead)?;
-            return Ok(Flow::On);
+        let untold = stage == Stage::Disabled && matches!(condition, Condition::Refused(_));
+        match &condition {
+            Condition::Gone(known) => {
+                is_dead(work, stage, known)?;
+                return Ok(Flow::On);
+            }
+            Condition::Refused(known) if !untold => {
+                is_dead(work, stage, known)?;
+                return Ok(Flow::On);
+            }
+            Condition::Refused(_) | Condition::Alive | Condition::Off | Condition::Unknown(_) => {}
         }
         if !shown {
             let guide = console_instructions::guide(snapshot, snapshot.record()?, ConsoleTask::Delete);
@@ -134,11 +141,15 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         // What cannot be tried is believed on a person's word.
         let by_word = secret.is_none() || untold;
         let answer = said(work, snapshot, side, by_word);
+        let user = work.context.environment.user();
+        let claim = key_condition::claim(work, snapshot, &user);
+        let known =
+            Evidence::of_testimony(claim, answer, "said of the step in the console").filter(|_| by_word);
+        if let Some(known) = known {
+            is_dead(work, stage, &known)?;
+            return Ok(Flow::On);
+        }
         match (answer, &secret) {
-            (Testimony::Given, _) if by_word => {
-                after(work, stage, Liveness::Dead)?;
-                return Ok(Flow::On);
-            }
             (Testimony::Given, secret) => secret.iter().for_each(|it| work.forget(it)),
             (Testimony::Refused | Testimony::NoOne, _) => {
                 let say = match (by_word, side.state) {
@@ -195,21 +206,17 @@ pub fn prove(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
     let already = snapshot.rotation.leaving().state == Some(Liveness::Dead);
     let condition = if already {
-        Condition::Gone
+        Condition::Gone(recorded(work, snapshot))
     } else {
         let secret = leaving_secret(work, snapshot)?;
         key_condition::of_deleted(work, snapshot, secret.as_ref(), deleter(work, snapshot)?.as_ref())?
     };
     let why = match condition {
-        Condition::Gone | Condition::Off | Condition::Refused => {
-            work.save(stage, |_, rotation| {
-                rotation.leaving_mut().state = Some(Liveness::Dead);
-                if stage == Stage::RetiredVerifying {
-                    rotation.stage = if rotation.delivered() { Stage::Done } else { Stage::Deploying };
-                }
-                Ok(())
-            })?;
-            return Ok(Flow::On);
+        Condition::Gone(known) | Condition::Refused(known) => return proven(work, stage, &known),
+        Condition::Off => {
+            let claim = key_condition::claim(work, snapshot, snapshot.key().as_str());
+            let why = "it was deleted, and the provider still knows it as disabled";
+            return proven(work, stage, &Evidence::assumed(claim, why));
         }
         Condition::Alive => "it still works".to_owned(),
         Condition::Unknown(why) => format!("whether it still works could not be told: {why}"),
@@ -230,6 +237,26 @@ pub fn prove(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     .into())
 }
 
+fn proven(work: &Session<'_>, stage: Stage, known: &Evidence) -> anyhow::Result<Flow> {
+    work.save(stage, |_, rotation| {
+        if rotation.leaving().state != Some(Liveness::Dead) {
+            rotation.evidence.push(known.basis().clone());
+        }
+        rotation.leaving_mut().state = Some(Liveness::Dead);
+        if stage == Stage::RetiredVerifying {
+            rotation.stage = if rotation.delivered() { Stage::Done } else { Stage::Deploying };
+        }
+        Ok(())
+    })?;
+    Ok(Flow::On)
+}
+
+/// What an earlier step proved and saved, not looked at again.
+pub fn recorded(work: &Session<'_>, snapshot: &Snapshot) -> Evidence {
+    let claim = key_condition::claim(work, snapshot, snapshot.key().as_str());
+    Evidence::assumed(claim, "an earlier step recorded it, and it is not looked at again")
+}
+
 fn leaving_secret(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<Secret>> {
     work.secret(snapshot, leaving_slot(snapshot.rotation.stage))
 }
@@ -240,7 +267,8 @@ fn leaving_slot(stage: Stage) -> Slot {
 
 /// Deletes the secret that is left over and takes the rotation out: marked in
 /// the inventory, deleted in the store, mark dropped.
-pub fn finish(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
+pub fn finish(work: &Session<'_>, snapshot: &Snapshot, known: &Evidence) -> anyhow::Result<Flow> {
+    work.context.operator.detail(format!("{}: {}", snapshot.key(), known.basis().detail));
     let stage = snapshot.rotation.stage;
     let slot = leaving_slot(stage);
     for key in &snapshot.rotation.keys {

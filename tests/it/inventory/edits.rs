@@ -4,7 +4,9 @@
 use keyctl::clock;
 use keyctl::inventory::{EmailProvider, Inventory, Platform, Waiver};
 use keyctl::key::{Consumer, ConsumerKind, Expiry, Kind, Name, Region};
-use keyctl::rotation::{Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
+use keyctl::rotation::{
+    Basis, Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Source, Stage,
+};
 use proptest::prelude::*;
 
 use super::{Desk, SAMPLE, changed_lines, key, name, record, scope};
@@ -325,6 +327,13 @@ fn rotation(id: &str, key: keyctl::key::KeyRef) -> Rotation {
         new: Side::default(),
         consumers: vec![delivery],
         canary: Some(Canary::Open),
+        evidence: vec![Basis {
+            of: "the old key is dead".to_owned(),
+            source: Source::Testimony,
+            by: "ana".to_owned(),
+            at: clock::date("2026-11-23").unwrap(),
+            detail: "deleted in the console".to_owned(),
+        }],
         owner: None,
         trouble: Some("a line".to_owned()),
     }
