@@ -128,7 +128,8 @@ impl StateFolder {
     /// Reads one file; a damaged one counts as empty, since all of this can be
     /// found out again.
     pub fn read<T: DeserializeOwned + Default>(&self, name: &str) -> T {
-        let bytes = std::fs::read(self.file(name)).unwrap_or_default();
+        let path = self.file(name);
+        let bytes = if is_link(&path) { Vec::new() } else { std::fs::read(path).unwrap_or_default() };
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
@@ -216,7 +217,13 @@ impl StateFolder {
 /// How long a change waits for that of another process.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
+/// A link here is not ours: what it leads to may be anybody's file.
+fn is_link(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink())
+}
+
 fn save(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    anyhow::ensure!(!is_link(path), "`{}` is a link; remove it: keyctl keeps a file there", path.display());
     durable::replace_by(path, write, || crate::checkpoint::pass("state"))
         .with_context(|| format!("cannot write `{}`", path.display()))
 }

@@ -116,6 +116,27 @@ impl Context {
         }
     }
 
+    /// Refuses a record whose store holds a newer version than the inventory
+    /// knows: this inventory is a stale copy, and the secret in use is another
+    /// one, which somebody else stored.
+    ///
+    /// # Errors
+    /// Exit 9 for a stale copy, exit 7 when the store cannot be read.
+    pub fn must_be_newest(&self, store: &dyn Store, key: &KeyRef, record: &Record) -> Result<(), Situation> {
+        let next = Item { id: record.id.clone(), version: record.highest + 1, key: key.clone() };
+        if store.name() == "env" || store.get(&next).map_err(Situation::from)?.is_none() {
+            return Ok(());
+        }
+        Err(Situation::refused(
+            "stale-inventory",
+            format!("the {} store holds a newer secret of `{key}` than this inventory knows", store.name()),
+        )
+        .hint(
+            "this inventory is an old copy: use the one that was changed last (pull it, or restore its newest \
+             backup); nothing was changed",
+        ))
+    }
+
     /// Returns exactly one version of a secret that must be there.
     ///
     /// # Errors

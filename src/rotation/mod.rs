@@ -175,10 +175,13 @@ pub enum Progress {
     Failed,
     /// The place has the key, but the write changed other settings of it.
     Damaged,
+    /// It needs none: it is gone, or never had the key that is taken back.
+    Skipped,
 }
 
 impl Progress {
-    pub const ALL: [Self; 5] = [Self::Todo, Self::Pushed, Self::Acked, Self::Failed, Self::Damaged];
+    pub const ALL: [Self; 6] =
+        [Self::Todo, Self::Pushed, Self::Acked, Self::Failed, Self::Damaged, Self::Skipped];
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Todo => "todo",
@@ -186,11 +189,12 @@ impl Progress {
             Self::Acked => "acked",
             Self::Failed => "failed",
             Self::Damaged => "damaged",
+            Self::Skipped => "skipped",
         }
     }
     /// Returns whether nothing is left to do for this consumer.
     pub fn is_done(self) -> bool {
-        matches!(self, Self::Pushed | Self::Acked)
+        matches!(self, Self::Pushed | Self::Acked | Self::Skipped)
     }
 }
 fixed_words!(Progress, "consumer state");

@@ -102,7 +102,7 @@ fn deploying(rotation: &Rotation, gone: bool) -> Step {
 /// may have it now.
 fn pushes(rotation: &Rotation) -> bool {
     rotation.consumers.iter().any(|it| match (it.kind, it.state) {
-        (_, Progress::Pushed | Progress::Acked | Progress::Damaged) => false,
+        (_, Progress::Pushed | Progress::Acked | Progress::Damaged | Progress::Skipped) => false,
         (ConsumerKind::Manual, Progress::Todo | Progress::Failed) => false,
         (ConsumerKind::Command, Progress::Todo | Progress::Failed) => true,
         (ConsumerKind::Highlevel, Progress::Todo | Progress::Failed) => rotation.may_write_locations(),

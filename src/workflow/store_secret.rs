@@ -71,6 +71,9 @@ impl<'a> Keeping<'a> {
         };
         let store = context.store(name)?;
         store.check_writable().map_err(|error| not_writable(error, store.name(), key))?;
+        if let Some(record) = &seen {
+            context.must_be_newest(store.as_ref(), key, record)?;
+        }
         let old_store = match &seen {
             Some(record) => Some(context.store(recorded_store(inventory, record))?),
             None => None,

@@ -288,3 +288,18 @@ fn manual_pages_are_not_written_through_links() {
     assert_eq!(fs::read_to_string(&victim).unwrap(), PRECIOUS);
     assert!(fs::read_to_string(world.path("man/keyctl.1")).unwrap().contains("keyctl"));
 }
+
+#[test]
+fn a_link_in_the_state_folder_is_neither_read_nor_written_through() {
+    let rig = crate::rotation::rig::Rig::new();
+    let state = rig.world.path("home/.local/state/keyctl");
+    std::fs::create_dir_all(&state).unwrap();
+    let precious = rig.world.path("precious");
+    std::fs::write(&precious, "mine").unwrap();
+    for name in ["verdicts.json", "evidence.json"] {
+        let _ = std::fs::remove_file(state.join(name));
+        std::os::unix::fs::symlink(&precious, state.join(name)).unwrap();
+    }
+    let _ = rig.run(&["validate"]);
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "mine");
+}

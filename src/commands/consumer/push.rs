@@ -66,8 +66,14 @@ pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let mut prover = Prover::new(context, args.test_to.as_ref(), writes);
     for consumer in chosen {
         context.restart_clock();
-        let handover =
-            Handover { inventory, key: &key, record: &keyed.record, secret: &keyed.secret, consumer };
+        let handover = Handover {
+            inventory,
+            key: &key,
+            record: &keyed.record,
+            secret: &keyed.secret,
+            consumer,
+            still_wanted: &|| true,
+        };
         let (state, HandedOver { detail, proof }) =
             match consumers::hand_over(context, &handover, &mut prover) {
                 Ok(handed_over) => (Progress::Pushed, handed_over),

@@ -6,7 +6,7 @@ use crate::commands::rotate::report;
 use crate::commands::rotate::start::{chosen, finish, show};
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
-use crate::rotation::{Progress, Rotation, RotationId, Stage};
+use crate::rotation::{Canary, Delivery, Progress, Rotation, RotationId, Stage};
 use crate::workflow::rotation::engine;
 use crate::workflow::rotation::options::Options;
 use crate::workflow::rotation::session::Session;
@@ -53,6 +53,11 @@ pub fn run(
         }
         for name in names {
             known(rotation, name)?;
+        }
+        let looked_at = |it: &Delivery| it.state == Progress::Damaged && names.contains(&it.name);
+        if change == Change::Acknowledge && rotation.consumers.iter().any(looked_at) {
+            // One place was looked at; whether the others follow is another question.
+            rotation.canary = Some(Canary::Open);
         }
         for delivery in
             rotation.consumers.iter_mut().filter(|it| names.is_empty() || names.contains(&it.name))

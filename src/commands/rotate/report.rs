@@ -430,6 +430,7 @@ fn one(page: &mut Page, line: &Line) {
     for place in &line.consumers {
         let tone = match place.state {
             Progress::Pushed | Progress::Acked => Tone::Good,
+            Progress::Skipped => Tone::Dim,
             Progress::Todo => Tone::Warn,
             Progress::Failed | Progress::Damaged => Tone::Bad,
         };

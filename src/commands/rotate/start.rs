@@ -213,6 +213,12 @@ pub fn resume(
             [] | [Selected::Key(_)] => vec![chosen(context, what)?],
             _ => meant(context, what)?,
         };
+        let says = options.done || options.not_made || options.unused;
+        if says && ids.len() > 1 {
+            return Err(Situation::usage("`--done`, `--not-made` and `--unused` are said of one key")
+                .hint("name it by its key ref: `keyctl rotate mailgun@acme --done`")
+                .into());
+        }
         if options.stdin && ids.len() > 1 {
             return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
         }

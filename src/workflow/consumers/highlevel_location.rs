@@ -105,11 +105,12 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
     // try may have changed must not become the measure of the next.
     let first = saved.begin(context, &before).map_err(plain)?;
     checkpoint::pass("location-put");
+    handover.must_be_wanted()?;
     let put = locations.put_mailgun(&net, &credential, &push);
     checkpoint::pass("location-put");
     if let Err(trouble) = put {
         if !trouble.outcome_unknown {
-            saved.forget(context);
+            saved.not_written(context);
             return Err(told(handover, trouble));
         }
         let why = format!("whether HighLevel took it for {} is not known", target.location);

@@ -24,6 +24,19 @@ pub struct Handover<'a> {
     pub record: &'a Record,
     pub secret: &'a Secret,
     pub consumer: &'a Consumer,
+    /// Asked just before the secret goes out: whether it is still the one that
+    /// this place is to get.
+    pub still_wanted: &'a dyn Fn() -> bool,
+}
+
+impl Handover<'_> {
+    /// Refuses to hand out a secret that somebody else has replaced meanwhile.
+    fn must_be_wanted(&self) -> Result<(), Failed> {
+        match (self.still_wanted)() {
+            true => Ok(()),
+            false => Err(Failed::new("somebody else went on with the rotation; it was not written")),
+        }
+    }
 }
 
 /// Why a consumer did not get it; without the secret.
@@ -87,6 +100,13 @@ pub fn destination(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> 
         "writes the Mailgun key and the domain {} to the location {} ({}) with `{}`{instead}",
         target.domain, target.location, target.location_id, target.token
     ))
+}
+
+/// Returns whether a consumer is a HighLevel location that does not exist any
+/// more: it is no place.
+pub fn is_gone(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> bool {
+    let location = consumer.location.as_ref().unwrap_or(&key.scope);
+    consumer.kind == ConsumerKind::Highlevel && inventory.place(location).is_some_and(|it| it.gone)
 }
 
 /// Checks, changing nothing, that a consumer could be handed a secret.

@@ -34,6 +34,7 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     surround(&mut command, context, handover);
+    handover.must_be_wanted()?;
     let mut child = command.spawn().map_err(|error| {
         Failed::new(format!("cannot start `{}`: {error}", escaped(program)))
             .hint("is it on the PATH of this machine?")

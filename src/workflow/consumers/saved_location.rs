@@ -63,8 +63,8 @@ impl SavedLocation {
         Self { content }
     }
 
-    /// Keeps the location as it is, unless an interrupted write of the same
-    /// secret has kept it before; returns it as it was before the first one.
+    /// Keeps the location as it is, unless an interrupted write has kept it
+    /// before, of whatever secret; returns it as it was before the first one.
     ///
     /// # Errors
     /// When the state folder cannot be written: then nothing is written to the
@@ -72,8 +72,7 @@ impl SavedLocation {
     pub fn begin(&self, context: &Context, now: &LocationSnapshot) -> anyhow::Result<LocationSnapshot> {
         let mine = Content { fields: now.fields.clone(), ..self.content.clone() };
         let fields = folder(context).update(&self.writing(), |held: &mut Content| {
-            let same = held.location_id == mine.location_id && held.secret == mine.secret;
-            if !same || held.fields.is_empty() {
+            if held.location_id != mine.location_id || held.fields.is_empty() {
                 *held = mine;
             }
             held.fields.clone()
@@ -81,7 +80,16 @@ impl SavedLocation {
         Ok(LocationSnapshot { location: now.location.clone(), fields })
     }
 
-    /// Forgets the location: the write was not made, or changed nothing else.
+    /// Forgets the location after a write that was refused, unless an earlier
+    /// one, whose outcome is not known, needs it.
+    pub fn not_written(&self, context: &Context) {
+        let held: Content = folder(context).read(&self.writing());
+        if held.at == self.content.at && held.secret == self.content.secret {
+            self.forget(context);
+        }
+    }
+
+    /// Forgets the location: nothing else of it was changed.
     pub fn forget(&self, context: &Context) {
         folder(context).remove(&self.writing());
     }
@@ -95,7 +103,11 @@ impl SavedLocation {
         let folder = folder(context);
         let before: Content = folder.read(&self.writing());
         let at = self.content.at.map_or(0, Timestamp::as_second);
-        let name = format!("{DAMAGED}{}-{at}", digest(&self.content.location_id));
+        let base = format!("{DAMAGED}{}-{at}", digest(&self.content.location_id));
+        let taken = folder.names();
+        let numbered = (2..).map(|n| format!("{base}-{n}"));
+        let mut names = std::iter::once(base.clone()).chain(numbered);
+        let name = names.find(|it| !taken.contains(it)).unwrap_or(base.clone());
         folder.update(&name, |held: &mut Content| {
             *held = Content { changed: changed.to_vec(), ..before };
         })?;
@@ -115,7 +127,9 @@ pub fn stop(context: &Context, inventory: &Inventory) -> Option<Situation> {
     let folder = folder(context);
     let damaged = folder.names().into_iter().filter(|it| it.starts_with(DAMAGED));
     let mut open = damaged.map(|name| (folder.read::<Content>(&name), folder.file(&name)));
-    let (content, file) = open.find(|(content, _)| !content.acknowledged)?;
+    // A key that was renamed or removed was named for that; its file stays.
+    let counts = |key: &str| key.parse::<KeyRef>().is_ok_and(|key| inventory.keys.get(&key).is_some());
+    let (content, file) = open.find(|(content, _)| !content.acknowledged && counts(&content.key))?;
     let Content { key, location, changed, .. } = content;
     let rotates = key.parse::<KeyRef>().is_ok_and(|key| inventory.rotation_of(&key).is_some());
     let next = match rotates {

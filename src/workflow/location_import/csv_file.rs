@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::exit::Situation;
-use crate::key::shape::shown;
+use crate::key::shape::{holds_key, shown};
 use crate::key::text::printable;
 use crate::provider::RemoteLocation;
 use crate::workflow::location_import::{Listing, Source};
@@ -57,6 +57,10 @@ pub fn read(path: &Path, columns: Columns<'_>) -> Result<Listing, Situation> {
             continue;
         }
         let place = format!("line {} of `{file}`", row.position().map_or(0, |at| line_of(&bytes, at)));
+        if row.iter().any(holds_key) {
+            return Err(Situation::usage(format!("{place} has a cell that looks like a key"))
+                .hint("take it out of the file and rotate that key; nothing was read or changed"));
+        }
         if row.len() != headings.len() {
             let (cells, columns) = (row.len(), headings.len());
             return Err(Situation::usage(format!("{place} has {cells} cells, the heading line {columns}"))

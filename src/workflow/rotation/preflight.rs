@@ -122,6 +122,7 @@ fn ready(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Resu
     }
     let store = context.store_of(inventory, record)?;
     store.check_writable().map_err(Situation::from)?;
+    context.must_be_newest(store.as_ref(), key, record)?;
     let recorded = recorded_store(inventory, record);
     if store.name() != recorded
         && context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?.is_none()
@@ -333,6 +334,13 @@ fn consumers(
     for key in keys {
         let record = inventory.record(key)?;
         for consumer in &record.consumers {
+            if consumers::is_gone(inventory, key, consumer) {
+                warnings.push(format!(
+                    "`{}` is left out: HighLevel says that the location does not exist any more",
+                    consumer.name
+                ));
+                continue;
+            }
             consumers::ready(inventory, key, consumer).map_err(|failed| {
                 let situation =
                     Situation::failed("consumer-not-ready", format!("`{}`: {}", consumer.name, failed.why));

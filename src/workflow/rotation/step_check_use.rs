@@ -8,6 +8,7 @@ use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::Trouble;
 use crate::rotation::{Rotation, Stage};
 use crate::workflow::managing_key::Keyed;
+use crate::workflow::rotation::key_condition::current_works;
 use crate::workflow::rotation::remote_keys::is_passing;
 use crate::workflow::rotation::session::{Flow, Session, Snapshot};
 
@@ -30,6 +31,8 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             return Ok(Flow::On);
         }
     }
+    // What cannot be undone begins with the next stage.
+    current_works(work, snapshot)?;
     work.save(Stage::Grace, |_, rotation| {
         let off_first = snapshot.means().first(rotation);
         rotation.stage = if off_first { Stage::Disabled } else { Stage::Retiring };

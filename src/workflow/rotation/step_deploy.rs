@@ -45,6 +45,10 @@ pub fn step(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
             note(work, delivery, Progress::Acked)?;
             continue;
         };
+        if consumers::is_gone(&snapshot.inventory, &delivery.key, consumer) {
+            note(work, delivery, Progress::Skipped)?;
+            continue;
+        }
         let rest = waiting.iter().skip(n).filter(|it| is_location(it)).count();
         if is_location(delivery) && written && !may_go_on(work, rest)? {
             return Ok(Flow::Stop(Exit::Human));
@@ -107,10 +111,25 @@ fn push(
     let key = &delivery.key;
     work.still_ours(snapshot.rotation.stage)?;
     let secret = work.context.need_secret(&snapshot.inventory, key, record, Slot::Current)?;
-    let handover = Handover { inventory: &snapshot.inventory, key, record, secret: &secret, consumer };
+    let stage = snapshot.rotation.stage;
+    let still_wanted = || work.still_ours(stage).is_ok();
+    let handover = Handover {
+        inventory: &snapshot.inventory,
+        key,
+        record,
+        secret: &secret,
+        consumer,
+        still_wanted: &still_wanted,
+    };
     match consumers::hand_over(work.context, &handover, prover) {
         Ok(handed_over) => {
-            note(work, delivery, Progress::Pushed)?;
+            if let Err(error) = note(work, delivery, Progress::Pushed) {
+                work.context.operator.warning(format!(
+                    "`{}` got the key all the same, while somebody else went on with the rotation; look at that place",
+                    consumer.name
+                ));
+                return Err(error);
+            }
             work.context.operator.note(format!("`{key}` → `{}`: {}", consumer.name, handed_over.detail));
             if let Some(proof) = handed_over.proof.filter(|it| it.fresh) {
                 work.context.operator.sheet(Level::Note, &checklist::sheet(&proof.checks));

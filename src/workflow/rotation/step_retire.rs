@@ -24,6 +24,7 @@ pub fn retire(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     // A key that is switched off waits there until a person has deleted it.
     let waits = snapshot.admin().is_none() && snapshot.rotation.old.state == Some(Liveness::Disabled);
     if stage == Stage::Deploying || (stage == Stage::Disabled && !waits) {
+        current_works(work, snapshot)?;
         let off_first = stage == Stage::Deploying && snapshot.means().switches_off;
         work.save(stage, |_, rotation| {
             rotation.stage = if off_first { Stage::Disabled } else { Stage::Retiring };
@@ -265,6 +266,17 @@ fn leaving_slot(stage: Stage) -> Slot {
     if stage.is_undoing() { Slot::Pending } else { Slot::Previous }
 }
 
+/// Returns whether a stored secret is that of the side that leaves. What was
+/// announced and never referred to may be what somebody else stored.
+fn is_of(side: &Side, slot: Slot, stored: Option<&Secret>) -> bool {
+    match (stored, &side.fingerprint) {
+        (None, _) => false,
+        (Some(stored), Some(recorded)) => stored.fingerprint() == *recorded,
+        // A password has no fingerprint: it was referred to if its moment is known.
+        (Some(_), None) => slot != Slot::Pending || side.created.is_some(),
+    }
+}
+
 /// Deletes the secret that is left over and takes the rotation out: marked in
 /// the inventory, deleted in the store, mark dropped.
 pub fn finish(work: &Session<'_>, snapshot: &Snapshot, known: &Evidence) -> anyhow::Result<Flow> {
@@ -276,7 +288,9 @@ pub fn finish(work: &Session<'_>, snapshot: &Snapshot, known: &Evidence) -> anyh
         let Some(version) = slot.version(record) else { continue };
         let store = work.context.store_of(&snapshot.inventory, record)?;
         let item = Item { id: record.id.clone(), version, key: key.clone() };
-        store.delete(&item).map_err(Situation::from)?;
+        if is_of(snapshot.rotation.leaving(), slot, store.get(&item).map_err(Situation::from)?.as_ref()) {
+            store.delete(&item).map_err(Situation::from)?;
+        }
     }
     work.remove(stage, |inventory, rotation| {
         for key in &rotation.keys {

@@ -4,7 +4,7 @@
 use crate::context::Slot;
 use crate::exit::Situation;
 use crate::inventory::Inventory;
-use crate::key::{Expiry, KeyRef, KeyState, Record};
+use crate::key::{ConsumerKind, Expiry, KeyRef, KeyState, Record};
 use crate::rotation::{Progress, Rotation, Side, Stage};
 use crate::workflow::rotation::session::{Flow, Session, Snapshot, as_side};
 use crate::workflow::verdict_memory::remember;
@@ -75,7 +75,10 @@ pub fn swap_back(inventory: &mut Inventory, rotation: &mut Rotation) -> anyhow::
         describe(key, record, &rotation.old);
     }
     for delivery in &mut rotation.consumers {
-        delivery.state = Progress::Todo;
+        // What was never written has the old key still, by inheritance or of its
+        // own. Where a person pastes, nobody knows.
+        let untouched = delivery.kind != ConsumerKind::Manual && delivery.state == Progress::Todo;
+        delivery.state = if untouched { Progress::Skipped } else { Progress::Todo };
         delivery.by = None;
         delivery.at = None;
     }

@@ -369,7 +369,7 @@ fn a_location_that_lost_a_setting_stops_the_rest() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(damaged[0]).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     // No later run writes another location, whoever it rotates for …
-    let writes = || rig.sandbox.request_lines().iter().filter(|it| it.starts_with("PUT /locations")).count();
+    let writes = || rig.sandbox.request_lines().iter().filter(|it| it.starts_with("PUT highlevel")).count();
     let before = writes();
     for job in [&["--resume", "--all"][..], &["--resume", "--all", "--yes"], &["--resume", "--yes"]] {
         assert_eq!(states(&rig.rotate(job, 6)), r#""damaged" "todo""#, "{job:?}");
@@ -428,4 +428,73 @@ fn a_damage_outside_of_a_rotation_stops_those_of_other_keys() {
     assert!(ran.stderr.contains("`keyctl consumer push mailgun@acme`"), "{}", ran.stderr);
     let _ = rig.run(&["consumer", "push", "mailgun@acme", "--yes"]).exits(0);
     let _ = rig.run(&["consumer", "push", "mailgun:b@acme", "--yes"]).exits(0);
+}
+
+/// Returns the places' states, joined.
+fn states(rotation: &Value) -> String {
+    let places = rotation["consumers"].as_array().unwrap().iter();
+    places.map(|it| it["state"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_first_look_outlives_refused_writes_and_other_secrets() {
+    let mut rig = Rig::new();
+    let company = company(&mut rig, &["berlin"]);
+    let path = format!("/highlevel/companies/{company}/settings");
+    rig.sandbox.control("PUT", &path, json!({"put_loses": ["name"]}));
+    let add =
+        ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--location", "acme/berlin"];
+    let _ = rig.run(&add).exits(0);
+    // The write was made, the answer says that it failed.
+    let put = |action: Value| json!({"host": "highlevel", "path_prefix": "/locations/", "method": "PUT", "times": 1, "action": action});
+    rig.sandbox.fault(put(json!({"process_then": {"status": 500}})));
+    assert_eq!(states(&rig.rotate(&["mailgun@acme", "--yes"], 1)), "failed");
+    rig.sandbox.clear_faults();
+    rig.sandbox.fault(put(json!({"status": 422})));
+    assert_eq!(states(&rig.rotate(&["mailgun@acme", "--resume", "--yes"], 1)), "failed");
+    rig.sandbox.clear_faults();
+    // Another secret is written now: the old key goes back.
+    let back = rig.rotate(&["mailgun@acme", "--rollback", "--yes"], 1);
+    assert_eq!(states(&back), "damaged", "{back}");
+    let kept = rig.world.path("home/.local/state/keyctl/locations");
+    let damaged = std::fs::read_dir(&kept).unwrap().map(|it| it.unwrap().path());
+    let text: String = damaged.map(|it| std::fs::read_to_string(it).unwrap()).collect();
+    assert!(text.contains("berlin"), "{text}");
+}
+
+#[test]
+fn a_rollback_writes_only_places_that_may_have_the_new_key() {
+    let mut rig = Rig::new();
+    let _ = company(&mut rig, &["berlin", "paris", "rome"]);
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    // The canary question meets nobody: no `--yes` after the start.
+    let mut terminal = Terminal::start(rig.world.command(&["rotate", "mailgun@acme"]));
+    terminal.until("Rotate `mailgun@acme`?");
+    terminal.line("y");
+    terminal.until("Address for a test mail");
+    terminal.line("");
+    terminal.until("Go on with 2 more?");
+    terminal.line("n");
+    assert_eq!(terminal.end().1, 6);
+    let writes = || rig.sandbox.request_lines().iter().filter(|it| it.starts_with("PUT highlevel")).count();
+    let before = writes();
+    let back = rig.rotate(&["mailgun@acme", "--rollback", "--yes"], 0);
+    assert_eq!(states(&back), "pushed skipped skipped", "{back}");
+    assert_eq!(writes(), before + 1, "{:?}", rig.sandbox.request_lines());
+}
+
+#[test]
+fn a_location_that_is_gone_is_no_place() {
+    let mut rig = Rig::new();
+    let _ = company(&mut rig, &["berlin", "rome"]);
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    let text = rig.world.inventory().replace(
+        "[agency.acme.location.rome]\n",
+        "[agency.acme.location.rome]\nmissing = \"2026-11-20T00:00:00Z\"\ngone = true\n",
+    );
+    rig.world.write_inventory(&text);
+    let rotation = rig.rotate(&["mailgun@acme", "--yes"], 0);
+    assert_eq!((states(&rotation), &rotation["stage"]), ("pushed".to_owned(), &json!("grace")));
 }

@@ -327,3 +327,56 @@ fn a_new_version_goes_where_the_record_leads() {
     let ran = crate::support::world::finish(command, "").exits(0);
     assert_eq!(ran.stdout.trim(), rig.get("mailgun@acme", "current").unwrap());
 }
+
+#[test]
+fn a_dead_new_key_leaves_the_way_back_open() {
+    let mut rig = Rig::new();
+    let boss = rig.sandbox.mailgun_key(&rig.account, "admin");
+    rig.record("mailgun:boss@acme", &boss, "kind = \"account\"");
+    let rotation = rig.rotate(&["mailgun@acme", "--yes", "--using", "mailgun:boss@acme"], 0);
+    let new = rotation["new"]["remote_id"].as_str().unwrap().to_owned();
+    rig.after(PAST_GRACE);
+    rig.sandbox.control("PUT", &format!("/mailgun/keys/{new}"), json!({"delete": true}));
+    let stuck = rig.rotate(&["mailgun@acme", "--resume"], 1);
+    assert_eq!(stuck["stage"], "grace", "{stuck}");
+    let _ = rig.run(&["rotate", "mailgun@acme", "--rollback", "--yes"]);
+    assert_eq!(rig.get("mailgun@acme", "current").unwrap(), rig.started_with["mailgun@acme"].secret);
+}
+
+#[test]
+fn an_old_copy_of_the_inventory_destroys_no_newer_secret() {
+    let rig = Rig::new();
+    let old = rig.world.inventory();
+    let _ = rig.rotate(&["mailgun@acme", "--yes"], 0);
+    let newer = rig.world.inventory();
+    let live = rig.get("mailgun@acme", "current").unwrap();
+    rig.world.write_inventory(&old);
+    for arguments in
+        [&["rotate", "mailgun@acme", "--yes"][..], &["rotate", "mailgun@acme", "--abort", "--yes"]]
+    {
+        let ran = rig.run(arguments);
+        assert_ne!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+    }
+    let other = ["key-", &"1".repeat(32)].concat();
+    let add = ["add", "mailgun@acme", "--kind", "account", "--stdin", "--no-validate", "--replace"];
+    for _ in 0..2 {
+        let ran = rig.world.run_with(&add, &other).exits(9);
+        assert!(ran.stderr.contains("a newer secret of `mailgun@acme`"), "{}", ran.stderr);
+    }
+    rig.world.write_inventory(&newer);
+    assert_eq!(rig.get("mailgun@acme", "current").unwrap(), live);
+}
+
+#[test]
+fn one_word_of_fact_is_said_of_one_key() {
+    let mut rig = Rig::new();
+    let other = rig.sandbox.mailgun_key(&rig.account, "admin");
+    rig.record("mailgun:b@acme", &other, "kind = \"account\"");
+    let _ = rig.run(&["rotate", "acme", "--yes"]).exits(0);
+    rig.after(PAST_GRACE);
+    rig.sandbox.fault(json!({"host": "*", "path_prefix": "/v1/analytics/logs",
+        "action": {"status": 403, "body": {"message": "Forbidden"}}}));
+    let ran = rig.run(&["rotate", "acme", "--unused"]).exits(2);
+    assert!(ran.stderr.contains("are said of one key"), "{}", ran.stderr);
+    assert_eq!(rig.working().len(), 4);
+}
