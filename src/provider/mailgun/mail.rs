@@ -3,7 +3,7 @@
 use super::answer::{Answer, sort};
 use super::listing::trouble_of;
 use super::relay::{relay, trouble};
-use super::sending::{Says, meaning};
+use super::sending_probe::{Says, meaning};
 use super::{Mailgun, logs, request, wire};
 use crate::key::{Domain, Reason, Region};
 use crate::provider::{Credential, Delivery, Fate, MailEvent, Net, Sent, TestMail, Trouble};

@@ -18,6 +18,7 @@ mod relay;
 mod request;
 mod roles;
 mod sending;
+mod sending_probe;
 mod shape;
 #[cfg(test)]
 mod tests;
