@@ -106,15 +106,16 @@
 //! `keyctl` of the same version, or a person, may add some. Times are written
 //! as RFC 3339 strings; a date or a TOML date-time is read as well.
 
+mod bracket;
 mod edit;
 mod fields;
 mod layout;
 mod parts;
 mod patch;
 mod read;
-mod sequence;
 mod shape;
 mod splice;
+mod unfold;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
