@@ -110,7 +110,7 @@ impl Workshop<'_> {
         };
         let net = proving::net(self.context)
             .map_err(|error| Trouble::new(Reason::Unreachable, format!("{error:#}")))?;
-        self.admin.create(&net, &self.managing.keyed.credential(), &wanted)
+        self.admin.create(net.by(&self.managing.keyed.credential()), &wanted)
     }
 
     /// Returns whether a record was announced by an earlier run of this
@@ -133,8 +133,9 @@ impl Workshop<'_> {
     }
 
     fn list(&self) -> anyhow::Result<Vec<RemoteKey>> {
-        let rows =
-            self.admin.list(&proving::net(self.context)?, &self.managing.keyed.credential(), &self.family());
+        let rows = self
+            .admin
+            .list(proving::net(self.context)?.by(&self.managing.keyed.credential()), &self.family());
         rows.map_err(|trouble| {
             let message = format!("the list of keys could not be read: {}", trouble.detail);
             let hint = format!(
@@ -163,7 +164,7 @@ impl Workshop<'_> {
 
     fn delete(&self, id: &str) -> anyhow::Result<()> {
         let net = proving::net(self.context)?;
-        let result = self.admin.delete(&net, &self.managing.keyed.credential(), &self.family(), id);
+        let result = self.admin.delete(net.by(&self.managing.keyed.credential()), &self.family(), id);
         result.map(|_| ()).map_err(|trouble| {
             let message =
                 format!("the key {id} at {} was not deleted: {}", self.new.key.provider, trouble.detail);

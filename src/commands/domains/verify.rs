@@ -43,7 +43,7 @@ pub fn run(args: &Args, context: &Context, domain: &Domain) -> anyhow::Result<Ex
     let net = crate::commands::proving::net(context)?;
     let facet = super::pick::facet(target.provider)?;
     let verified = facet
-        .verify(&net, &target.credential(), domain, None)
+        .verify(net.by(&target.credential()), domain, None)
         .map_err(|it| troubled::plain(troubled::weighed(context, target.record(), it), Exit::Failed))?;
     let records = verified.records.clone().unwrap_or_default();
     let answers =

@@ -101,7 +101,7 @@ fn by_api(
         let snapshot = work.snapshot()?;
         let net = work.context.net()?;
         work.still_ours(Stage::Creating)?;
-        match admin.create(&net, &manager.credential(), &wanted(&snapshot, &record)) {
+        match admin.create(net.by(&manager.credential()), &wanted(&snapshot, &record)) {
             Ok(created) => return keep(work, &snapshot, &created, Some((admin, manager))),
             Err(trouble) if trouble.outcome_unknown => {
                 work.context
@@ -218,7 +218,7 @@ pub fn list(
     manager: &Keyed,
 ) -> anyhow::Result<Vec<RemoteKey>> {
     let family = super::preflight::family(record, None);
-    admin.list(&work.context.net()?, &manager.credential(), &family).map_err(|trouble| {
+    admin.list(work.context.net()?.by(&manager.credential()), &family).map_err(|trouble| {
         let message = format!("the list of keys could not be read: {}", trouble.detail);
         let hint =
             trouble.hint.unwrap_or_else(|| "nothing was changed; try again with `--resume`".to_owned());
@@ -273,7 +273,7 @@ pub fn delete(
     id: &str,
 ) -> anyhow::Result<()> {
     let family = super::preflight::family(record, None);
-    let result = admin.delete(&work.context.net()?, &manager.credential(), &family, id);
+    let result = admin.delete(work.context.net()?.by(&manager.credential()), &family, id);
     let Err(trouble) = result else { return Ok(()) };
     // Deleting twice is harmless: what the list no longer has is gone.
     if trouble.outcome_unknown && !list(work, record, admin, manager)?.iter().any(|row| row.id == id) {

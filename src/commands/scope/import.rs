@@ -148,7 +148,7 @@ fn from_platform(args: &Args, context: &Context) -> anyhow::Result<Vec<RemoteLoc
     let company = inventory.place(&args.agency).and_then(|it| it.highlevel_id.clone());
     let company = company.or_else(|| record.account_id.clone());
     Ok(facet
-        .list(&context.net()?, &credential, company.as_deref())
+        .list(context.net()?.by(&credential), company.as_deref())
         .map_err(|trouble| unreadable(&trouble))?)
 }
 

@@ -6,7 +6,7 @@ use super::relay::{relay, trouble};
 use super::sending_probe::{Says, meaning};
 use super::{Mailgun, logs, request, wire};
 use crate::key::{Domain, Reason, Region};
-use crate::provider::{Credential, Delivery, Fate, MailEvent, Net, Sent, TestMail, Trouble};
+use crate::provider::{Call, Credential, Delivery, Fate, MailEvent, Net, Outcome, Sent, TestMail, Trouble};
 use crate::smtp::Message;
 
 /// Test mode by relay (documentation: sending by SMTP).
@@ -15,12 +15,11 @@ const DROP: &str = "X-Mailgun-Drop-Message";
 impl TestMail for Mailgun {
     fn send(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         message: &Message,
         domain: &Domain,
         delivery: Delivery,
-    ) -> Result<Sent, Trouble> {
+    ) -> Outcome<Sent> {
         let first = credential.region.unwrap_or(Region::Us);
         let answer = post(net, credential, message, domain, delivery, first);
         // The domain may be in the other region; a refusal sent nothing.
@@ -49,11 +48,10 @@ impl TestMail for Mailgun {
 
     fn relay(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         message: &Message,
         delivery: Delivery,
-    ) -> Result<Sent, Trouble> {
+    ) -> Outcome<Sent> {
         let login = credential.login.ok_or_else(|| {
             Trouble::new(Reason::PermissionNotCheckable, "the relay needs a login, and none is recorded")
                 .with_hint("record it: `keyctl set KEYREF --login LOGIN`")
@@ -70,14 +68,21 @@ impl TestMail for Mailgun {
         Ok(Sent { message_id: taken.message_id, detail: taken.reply, at: net.now })
     }
 
+    fn needs_template(&self) -> bool {
+        false
+    }
+
+    fn send_template(&self, _: Call<'_>, _: &str, _: &str) -> Outcome<Sent> {
+        Err(Trouble::no_templates())
+    }
+
     fn follow(
         &self,
-        net: &Net<'_>,
-        reader: &Credential<'_>,
+        Call { net, credential: reader }: Call<'_>,
         sent: &Sent,
         domain: &Domain,
         region: Option<Region>,
-    ) -> Result<(Fate, Vec<MailEvent>), Trouble> {
+    ) -> Outcome<(Fate, Vec<MailEvent>)> {
         logs::follow(net, reader, sent, domain, region)
     }
 }

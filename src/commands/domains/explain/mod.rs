@@ -96,7 +96,7 @@ impl Asked {
         }
         let sees = |target: &&Target| {
             let shown =
-                pick::facet(target.provider).map(|it| it.show(net, &target.credential(), domain, None));
+                pick::facet(target.provider).map(|it| it.show(net.by(&target.credential()), domain, None));
             matches!(shown, Ok(Ok(Some(_))))
         };
         self.targets.iter().find(sees).or_else(|| self.targets.first())
