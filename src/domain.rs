@@ -136,9 +136,6 @@ pub struct SelectableDomain(Domain);
 
 impl SelectableDomain {
     /// Checks the rules.
-    ///
-    /// # Errors
-    /// The reasons against it.
     pub fn check(domain: &SendingDomain, rule: UsRule) -> Result<Self, Vec<Reason>> {
         let against = domain.against(rule);
         if against.is_empty() { Ok(Self(domain.name.clone())) } else { Err(against) }

@@ -281,9 +281,6 @@ pub trait Http: Sync {
 
     /// Sends `request` like [`Self::send`], but waits for the account's budget
     /// at the cost of `patience`: what it has spent is added to `deadline`.
-    ///
-    /// # Errors
-    /// As [`Self::send`].
     fn send_in_turn(
         &self,
         request: &Request<'_>,

@@ -12,9 +12,6 @@ pub struct AllowlistEntry {
 /// The addresses an account may be called from; empty means any.
 pub trait Allowlist: Sync {
     /// Reads the list.
-    ///
-    /// # Errors
-    /// When it may not or could not be read.
     fn read(&self, call: Call<'_>) -> Outcome<Vec<AllowlistEntry>>;
     /// Adds an entry.
     ///

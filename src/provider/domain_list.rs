@@ -23,15 +23,9 @@ pub trait DomainList: Sync {
 
     /// Returns one domain with its DNS records; `Ok(None)`: not in the account
     /// (in that region).
-    ///
-    /// # Errors
-    /// When it could not be told.
     fn show(&self, call: Call<'_>, domain: &Domain, region: Option<Region>)
     -> Outcome<Option<SendingDomain>>;
 
     /// Asks the provider to check DNS again: a change at the provider.
-    ///
-    /// # Errors
-    /// When it was refused or could not be told.
     fn verify(&self, call: Call<'_>, domain: &Domain, region: Option<Region>) -> Outcome<SendingDomain>;
 }

@@ -16,14 +16,8 @@ pub struct InboundRoute {
 /// Reads the rules for mail that comes in.
 pub trait Inbound: Sync {
     /// Returns the route that takes mail for `address`, if any.
-    ///
-    /// # Errors
-    /// When it could not be told.
     fn matching(&self, call: Call<'_>, address: &str, region: Region) -> Outcome<Option<InboundRoute>>;
 
     /// Returns all routes of a region.
-    ///
-    /// # Errors
-    /// When they could not be read.
     fn list(&self, call: Call<'_>, region: Region) -> Outcome<Vec<InboundRoute>>;
 }

@@ -68,18 +68,12 @@ pub enum Right {
 pub trait KeyAdmin: Sync {
     /// Returns whether the provider's API can create and delete keys of `kind`;
     /// otherwise why not (`postmaster` cannot be deleted, a console only …).
-    ///
-    /// # Errors
-    /// The sentence for people.
     fn can_replace(&self, kind: Kind, login: Option<&str>) -> Result<(), String>;
 
     /// Returns whether a key with these facts may create and delete keys of `kind`.
     fn may_manage(&self, manager: Kind, facts: &Facts, kind: Kind) -> Right;
 
     /// Returns the whole list.
-    ///
-    /// # Errors
-    /// When it may not or could not be read.
     fn list(&self, call: Call<'_>, family: &Family<'_>) -> Outcome<Vec<RemoteKey>>;
 
     /// Makes a key. Never repeated: after `outcome_unknown` the caller lists.
@@ -111,17 +105,11 @@ pub trait KeyAdmin: Sync {
 
     /// Returns when the key with this id last sent or called since `since`, as
     /// the provider's logs tell; `Ok(None)`: not since then.
-    ///
-    /// # Errors
-    /// When the logs cannot be read or do not tell.
     fn last_use(&self, call: Call<'_>, id: &str, since: Timestamp) -> Outcome<Option<Timestamp>>;
 }
 
 /// Disables and enables a key by API, reversibly.
 pub trait KeySwitch: Sync {
     /// Switches the key with this id on or off.
-    ///
-    /// # Errors
-    /// When it was refused or could not be told.
     fn set(&self, call: Call<'_>, id: &str, enabled: bool) -> Outcome<()>;
 }

@@ -64,9 +64,6 @@ pub trait Locations: Sync {
     fn list(&self, call: Call<'_>, company: Option<&str>) -> Outcome<Vec<RemoteLocation>>;
 
     /// Returns one location whole; `Ok(None)`: there is none with this id.
-    ///
-    /// # Errors
-    /// When it could not be read.
     fn read(&self, call: Call<'_>, id: &str) -> Outcome<Option<LocationSnapshot>>;
 
     /// Writes Mailgun key and domain into a location's settings. Whether the

@@ -56,9 +56,6 @@ pub struct Net<'a> {
 
 impl Net<'_> {
     /// Sends one request within the deadline.
-    ///
-    /// # Errors
-    /// [`Failure`] when no HTTP answer came.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
         let Some(patience) = self.patience else { return self.http.send(request, self.deadline) };
         self.http.send_in_turn(request, self.deadline, patience)
@@ -144,9 +141,6 @@ pub trait Provider: Sync {
 
     /// Returns whether a text may be a key of `kind`, offline: looser than
     /// `recognise` where a person may have chosen the secret.
-    ///
-    /// # Errors
-    /// What the text is and what is wanted.
     fn fits(&self, kind: Kind, text: &str) -> Result<(), Refusal> {
         match self.recognise(text) {
             Recognition::Key(list) if list.iter().any(|it| it.kind == kind) => Ok(()),

@@ -43,9 +43,6 @@ pub trait Permissions: Sync {
 
     /// Returns the state of permissions that another key of the same account was
     /// seen to use: a refusal then is not the plan's.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
     fn compare(&self, call: Call<'_>, held: &[String]) -> Outcome<Vec<PermissionState>>;
 
     /// Returns the state of `wanted` as far as a check told it already, without
@@ -61,9 +58,6 @@ pub trait Permissions: Sync {
     }
 
     /// Returns a permission's one spelling; the error lists what is known.
-    ///
-    /// # Errors
-    /// Names no such permission.
     fn normalise(&self, name: &str) -> Result<String, String>;
 
     /// Returns the names that words such as `read-only` and `full` stand for,

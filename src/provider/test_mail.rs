@@ -42,31 +42,18 @@ pub enum Fate {
 /// Sends a test mail by API or relay and follows it.
 pub trait TestMail: Sync {
     /// Sends by API.
-    ///
-    /// # Errors
-    /// Why it was not taken.
     fn send(&self, call: Call<'_>, message: &Message, domain: &Domain, delivery: Delivery) -> Outcome<Sent>;
 
     /// Sends through the relay.
-    ///
-    /// # Errors
-    /// Why it was not taken.
     fn relay(&self, call: Call<'_>, message: &Message, delivery: Delivery) -> Outcome<Sent>;
 
     /// Returns whether only a template at the provider can be sent.
     fn needs_template(&self) -> bool;
 
     /// Sends a template of the provider's as a test.
-    ///
-    /// # Errors
-    /// Why it was not taken, or that this provider has no such thing
-    /// ([`Trouble::no_templates`]).
     fn send_template(&self, call: Call<'_>, template: &str, to: &str) -> Outcome<Sent>;
 
     /// Asks what became of it; needs a key that may read events.
-    ///
-    /// # Errors
-    /// When that could not be read.
     fn follow(
         &self,
         call: Call<'_>,

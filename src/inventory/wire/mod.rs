@@ -194,9 +194,6 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, Fault> {
 
 /// Reads what the text says, in little more memory than that takes. Its
 /// positions, which a change needs, are [`parse`]'s.
-///
-/// # Errors
-/// As [`parse`].
 pub fn load(text: &str) -> Result<Inventory, Fault> {
     match parts::inventory(text, parts::SIZE) {
         Some(inventory) => Ok(inventory),
@@ -205,9 +202,6 @@ pub fn load(text: &str) -> Result<Inventory, Fault> {
 }
 
 /// Returns the line, from 1, on which each key begins.
-///
-/// # Errors
-/// As [`parse`].
 pub fn lines(text: &str) -> Result<BTreeMap<KeyRef, usize>, Fault> {
     match parts::offsets(text, parts::SIZE) {
         Some(offsets) => Ok(lines_at(text, offsets)),

@@ -16,9 +16,6 @@ const DEFAULT_PAGE: usize = 10;
 const MAX_PAGES: usize = 500;
 
 /// Returns one page of locations.
-///
-/// # Errors
-/// When it could not be read.
 pub fn page(
     net: &Net<'_>,
     credential: &Credential<'_>,
@@ -31,9 +28,6 @@ pub fn page(
 }
 
 /// Returns one location whole; `Ok(None)`: there is none.
-///
-/// # Errors
-/// When it could not be read.
 pub fn snapshot(
     net: &Net<'_>,
     credential: &Credential<'_>,

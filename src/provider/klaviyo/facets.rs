@@ -17,9 +17,6 @@ use crate::smtp::Message;
 const MAX_PAGES: usize = 50;
 
 /// Returns all private keys of the account.
-///
-/// # Errors
-/// When they may not or could not be read.
 pub fn keys(net: &Net<'_>, credential: &Credential<'_>) -> Result<Vec<RemoteKey>, Finding> {
     let reply = ask(net, &wire::api_keys(credential))?;
     let envelope: Envelope<Vec<Resource<wire::KeyFields>>> =

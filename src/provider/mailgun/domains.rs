@@ -80,9 +80,6 @@ fn show_in(
 }
 
 /// Returns the region a domain is in: what is recorded, else where it is found.
-///
-/// # Errors
-/// When it is in neither, or that could not be told.
 pub(super) fn home(
     net: &Net<'_>,
     credential: &Credential<'_>,
