@@ -8,7 +8,7 @@ pub mod select;
 pub mod wire;
 
 pub use file::InventoryFile;
-pub use keys::Keys;
+pub use keys::{Keys, Mark};
 
 use std::collections::BTreeMap;
 
