@@ -2,6 +2,7 @@
 //! redirects, https or loopback, redaction. What a request means, and what a
 //! reply proves, is the providers' business.
 
+mod breakdown;
 mod budget;
 mod client;
 mod encode;

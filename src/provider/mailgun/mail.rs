@@ -6,26 +6,20 @@ use super::relay::{relay, trouble};
 use super::sending_probe::{Says, meaning};
 use super::{Mailgun, logs, request, wire};
 use crate::key::{Domain, Reason, Region};
-use crate::provider::{Call, Credential, Delivery, Fate, MailEvent, Net, Outcome, Sent, TestMail, Trouble};
+use crate::provider::{Call, Delivery, Fate, MailEvent, Outcome, Sent, TestMail, Trouble};
 use crate::smtp::Message;
 
 /// Test mode by relay (documentation: sending by SMTP).
 const DROP: &str = "X-Mailgun-Drop-Message";
 
 impl TestMail for Mailgun {
-    fn send(
-        &self,
-        Call { net, credential }: Call<'_>,
-        message: &Message,
-        domain: &Domain,
-        delivery: Delivery,
-    ) -> Outcome<Sent> {
-        let first = credential.region.unwrap_or(Region::Us);
-        let answer = post(net, credential, message, domain, delivery, first);
+    fn send(&self, call: Call<'_>, message: &Message, domain: &Domain, delivery: Delivery) -> Outcome<Sent> {
+        let first = call.credential.region.unwrap_or(Region::Us);
+        let answer = post(call, message, domain, delivery, first);
         // The domain may be in the other region; a refusal sent nothing.
         let (answer, refused) = match answer {
             Answer::Refused(text) | Answer::Missing(text) => {
-                (post(net, credential, message, domain, delivery, first.other()), Some(text))
+                (post(call, message, domain, delivery, first.other()), Some(text))
             }
             answer => (answer, None),
         };
@@ -33,7 +27,7 @@ impl TestMail for Mailgun {
             (Answer::Json(json), _) => Ok(Sent {
                 message_id: wire::text(json, "id"),
                 detail: wire::text(json, "message").unwrap_or_else(|| "taken".to_owned()),
-                at: net.now,
+                at: call.net.now,
             }),
             (Answer::Refused(_) | Answer::Missing(_), Some(text)) => Err(Trouble::new(
                 Reason::Unauthorized,
@@ -88,8 +82,7 @@ impl TestMail for Mailgun {
 }
 
 fn post(
-    net: &Net<'_>,
-    credential: &Credential<'_>,
+    Call { net, credential }: Call<'_>,
     message: &Message,
     domain: &Domain,
     delivery: Delivery,
