@@ -11,7 +11,7 @@
 //! | 6 | a human must act before it can go on |
 //! | 7 | the secret store is locked, missing or cannot be written |
 //! | 8 | no such key, scope or secret; nothing selected |
-//! | 9 | refused: needs a word of consent |
+//! | 9 | refused: needs a word of consent, or the state forbids it |
 //! | 64 | meant for the kernel keyring's `keyctl(1)` |
 //! | 130 | interrupted |
 

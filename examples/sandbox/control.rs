@@ -59,7 +59,7 @@
 //! PUT    /mailgun/accounts/{id}/subaccounts ["name", …]
 //! POST   /mailgun/accounts/{id}/messages    {region, domain, to, key_id?}   a mail sent by somebody else
 //! PUT    /mailgun/accounts/{id}/settings    any of the fields of `mailgun::model::Settings`: key_limit,
-//!        birth_delay_ms, death_delay_ms, delivery_delay_ms, denied_keys_status, unverified_status,
+//!        birth_delay_ms, death_delay_ms, list_lag_ms, delivery_delay_ms, denied_keys_status, unverified_status,
 //!        not_activated_status, sandbox_status, activated, free_plan, key_id_header, legacy_key_id_header,
 //!        list_is_disabled, json_content_type, state_before_fields
 //! ```
@@ -86,11 +86,13 @@
 //! # HighLevel
 //! ```text
 //! POST   /highlevel/companies                       {name?}     → {id}
-//! PUT    /highlevel/companies/{id}/settings         page_limit, put_loses (fields), tries_mailgun
+//! PUT    /highlevel/companies/{id}/settings         page_limit, put_loses (fields), tries_mailgun,
+//!                                                   absent_status (of an id that does not exist)
 //! POST   /highlevel/companies/{id}/locations        any fields  → {id}
 //! POST   /highlevel/companies/{id}/tokens           {level: agency|location, location?, scopes?} → {id, secret}
 //! PUT    /highlevel/tokens/{id}                     {dead?, scopes?}
 //! PUT    /highlevel/locations/{id}                  any fields
+//! PUT    /highlevel/locations/{id}/listed           true|false: whether the list shows it; GET by id does
 //! DELETE /highlevel/locations/{id}
 //! ```
 //! Mailgun's regions are `us` and `eu`; roles `admin basic developer support sending`; kinds `user domain web`;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Unusable};
 use crate::durable;
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, Secret};
@@ -75,12 +75,17 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     for (key, record) in &inventory.keys {
         for slot in Slot::ALL {
             let Some(version) = slot.version(record) else { continue };
-            match context.secret(inventory, key, record, slot).map_err(Situation::from)? {
-                Some(secret) => {
+            match context.secret(inventory, key, record, slot) {
+                Ok(Some(secret)) => {
                     let versions = archive.secrets.entry(record.id.to_string()).or_default();
                     versions.insert(version, secret.expose().to_owned());
                 }
-                None => missing.push(key.clone()),
+                Ok(None) => missing.push(key.clone()),
+                Err(Unusable::Mismatch(mismatch)) => {
+                    context.console.warning(mismatch.message());
+                    missing.push(key.clone());
+                }
+                Err(error) => return Err(Situation::from(error).into()),
             }
         }
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::clock;
 use crate::exit::Situation;
-use crate::key::text::printable;
+use crate::key::text::{first_unprintable, printable};
 use crate::key::{Consumer, Domain, Expiry, KeyRef, Kind, ProviderId, Record, Region};
 use crate::provider;
 
@@ -46,7 +46,7 @@ impl Described {
         one_line("--login", self.login.as_deref())?;
         one_line("--note", self.note.as_deref())?;
         for name in &self.consumers {
-            one_line("--consumer", Some(name))?;
+            check_place("--consumer", name)?;
         }
         self.permissions = permissions(provider, &self.permissions)?;
         self.complete_login(provider);
@@ -142,6 +142,26 @@ pub fn permissions(provider: ProviderId, said: &[String]) -> Result<Vec<String>,
         }
     }
     Ok(all)
+}
+
+/// Checks that a text can name a place where a key is used: it is typed again
+/// later, so all of it has to be seen.
+///
+/// # Errors
+/// Exit 2, naming the option and the character.
+pub fn check_place(option: &str, name: &str) -> Result<(), Situation> {
+    if name.trim().is_empty() {
+        return Err(Situation::usage(format!("`{option}` is empty")));
+    }
+    match first_unprintable(name) {
+        None => Ok(()),
+        Some(named) => {
+            let shown = crate::key::shape::shown(name, 60);
+            let message = format!("`{option}`: `{shown}` cannot name a consumer: it has {named}");
+            let hint = "a name has no control characters and none that cannot be seen; take that one out";
+            Err(Situation::usage(message).hint(hint))
+        }
+    }
 }
 
 /// Checks that a text can stand on one line of a listing.

@@ -73,7 +73,7 @@ fixed_words!(Field, "field");
 ///
 /// # Errors
 /// Exit 8 when there is no such key, secret or field, exit 9 for a terminal
-/// without `--reveal`, exit 7 when the store cannot be read.
+/// without `--reveal` and for a secret that is not the recorded one, exit 7 when the store cannot be read.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let selected = context.selected(&args.selector)?;
@@ -85,7 +85,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         bytes.extend_from_slice(value(context, inventory, &handed, field)?.as_bytes());
     } else {
         handing::guard_terminal(context, args.reveal)?;
-        let secret = context.need_secret(inventory, handed.key, handed.record, args.slot)?;
+        let secret = context.handout(inventory, handed.key, handed.record, args.slot)?;
         bytes.extend_from_slice(secret.expose().as_bytes());
     }
     bytes.push(b'\n');

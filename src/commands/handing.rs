@@ -246,7 +246,7 @@ impl Handed<'_> {
         inventory: &Inventory,
         overrides: &mut Vec<&'static str>,
     ) -> anyhow::Result<Vec<Variable>> {
-        let secret = context.need_secret(inventory, self.key, self.record, Slot::Current)?;
+        let secret = context.handout(inventory, self.key, self.record, Slot::Current)?;
         if self.record.kind == Kind::Smtp && self.record.login.is_none() {
             let sought = Sought::of(self.key, self.record);
             context.console.warning(format!("`{}` goes without its login: none is recorded", self.key));
@@ -279,7 +279,8 @@ impl Handed<'_> {
 /// Reads the secrets and returns the keys as variables.
 ///
 /// # Errors
-/// Exit 7 or 8 when a secret cannot be had, exit 2 for an unusable override of
+/// Exit 7 or 8 when a secret cannot be had, exit 9 when it is not the recorded
+/// one and is not handed out, exit 2 for an unusable override of
 /// an origin.
 pub fn variables(
     context: &Context,

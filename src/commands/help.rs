@@ -122,7 +122,7 @@ fn exit_codes() -> String {
   6  a human must act before it can go on
   7  the secret store is locked, missing or cannot be written
   8  no such key, scope or secret; nothing selected
-  9  refused: needs --yes, --force, --replace, --reveal, --forget or an approval
+  9  refused: needs --yes, --force, --replace, --reveal, --forget or an approval, or the state forbids it
  64  meant for the kernel keyring's keyctl(1)
 130  interrupted
 Several results: 1, 2, 7, 3, 4, 6, 5, 0 in this order. The same in every format.

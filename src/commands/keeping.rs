@@ -242,6 +242,7 @@ impl<'a> Keeping<'a> {
             record.state = KeyState::Active;
             record.kind = kind;
             record.store = store;
+            record.create_call = None;
             fill(record);
             Ok(record.clone())
         })
@@ -254,6 +255,7 @@ impl<'a> Keeping<'a> {
             let record = inventory.keys.get_mut(self.key).ok_or_else(|| changed(self.key))?;
             record.state = KeyState::Active;
             record.kind = kind;
+            record.create_call = None;
             fill(record);
             Ok(record.clone())
         })?;

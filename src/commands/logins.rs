@@ -88,7 +88,7 @@ pub fn teller<'a>(inventory: &'a Inventory, sought: Sought<'_>) -> Option<(&'a K
 /// tells nothing.
 pub fn ask(context: &Context, net: &Net<'_>, inventory: &Inventory, sought: Sought<'_>) -> Option<Told> {
     let (teller, _) = teller(inventory, sought)?;
-    let keyed = match Keyed::read(context, inventory, teller) {
+    let keyed = match Keyed::usable(context, inventory, teller) {
         Ok(keyed) => keyed,
         Err(error) => {
             context.console.note(format!("note: `{teller}` could tell the login, but: {error}"));
@@ -228,7 +228,7 @@ fn tried_with(
     }
     let secret = context.secret(inventory, key, record, Slot::Current).ok().flatten()?;
     // What another secret than the recorded one proves is nothing of the record.
-    if Asked::of(context, inventory, key, record, &secret) == Asked::Another {
+    if !Asked::of(context, inventory, key, record, &secret).is_current() {
         return None;
     }
     let credential = Credential::of(record, &secret);

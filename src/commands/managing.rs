@@ -1,7 +1,7 @@
 //! Which key makes and deletes other keys: the one that was named, else the
 //! key itself if it may, else the only one at the scope or its agency that may.
 
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Usable};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::verdict::Facts;
@@ -21,11 +21,21 @@ impl Keyed {
     ///
     /// # Errors
     /// Exit 7 when the store cannot be read, exit 8 when there is no such key
-    /// or its secret is missing.
+    /// or its secret is missing, exit 4 when the store holds another text.
     pub fn read(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Result<Self> {
         let record = inventory.record(key)?;
         let secret = context.need_secret(inventory, key, record, Slot::Current)?;
         Ok(Self { key: key.clone(), record: record.clone(), secret })
+    }
+
+    /// Reads a secret for a command that only looks or sends a message: of a
+    /// key that is being rotated also the version that the `env` store holds.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn usable(context: &Context, inventory: &Inventory, key: &KeyRef) -> anyhow::Result<Self> {
+        let Usable { secret, record } = context.usable(inventory, key, inventory.record(key)?)?;
+        Ok(Self { key: key.clone(), record: record.into_owned(), secret })
     }
 
     pub fn credential(&self) -> Credential<'_> {

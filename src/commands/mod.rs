@@ -5,6 +5,7 @@
 mod accounts;
 pub mod add;
 pub mod allowlist;
+mod announcement;
 pub mod audit;
 pub mod backup;
 mod check;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::{Context, Slot};
+use crate::context::{Context, Usable};
 use crate::exit::{Exit, Situation};
 use crate::key::{KeyRef, KeyRefArg, ProviderId, Verdict};
 use crate::output::{Cell, Page, Report, Table, Tone};
@@ -71,8 +71,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .into());
         }
     };
-    let secret = context.need_secret(inventory, &key, record, Slot::Current)?;
-    let credential = Credential::of(record, &secret);
+    let Usable { secret, record } = context.usable(inventory, &key, record)?;
+    let credential = Credential::of(&record, &secret);
     if args.probe_write {
         context
             .console

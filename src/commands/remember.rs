@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::context::Context;
+use crate::context::{Context, Slot};
 use crate::inventory::Inventory;
 use crate::key::{Domain, Fingerprint, Judgement, KeyRef, Record, Scope, Secret};
 use crate::provider;
@@ -15,19 +15,23 @@ use crate::state::{EVIDENCE, Evidence, LastVerdict, Unfit, VERDICTS};
 /// first ones in order, so that two keys of one account keep the same.
 pub const KEPT: usize = 16;
 
-/// Whose secret was asked about. The `env` store may hold another one than was
-/// recorded; what that proves is nothing of the record.
+/// Whose secret was asked about. What the `env` store holds may be another
+/// version than the current one, or none that can be compared; what that proves
+/// is nothing of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// The record's, as far as can be told.
     Recorded,
     /// One that may be shown, of a record that has no fingerprint.
     Unrecorded(Fingerprint),
+    /// Another version than the current one, which is being rotated.
+    Version(Slot),
+    /// One that nothing can be compared with, from another store than the record's.
     Another,
 }
 
 impl Asked {
-    /// Compares a secret that was read for a record with what is recorded.
+    /// Says whose secret it is that was read for a record and fits it.
     pub fn of(
         context: &Context,
         inventory: &Inventory,
@@ -39,12 +43,27 @@ impl Asked {
         let borrowed = context.store_name_of(inventory, record) == "env"
             && record.store.as_ref().or(inventory.store.as_ref()).is_none_or(|own| own != "env");
         match &record.fingerprint {
-            Some(recorded) if secret.fingerprint() == *recorded => Self::Recorded,
-            Some(_) => Self::Another,
+            Some(_) => Self::Recorded,
             None if !chosen => Self::Unrecorded(secret.fingerprint()),
             // Nothing may be kept to compare it by.
             None if borrowed => Self::Another,
             None => Self::Recorded,
+        }
+    }
+
+    /// Returns the version that was asked about, where it is not the current one.
+    pub fn version(&self) -> Option<Slot> {
+        match self {
+            Self::Version(slot) => Some(*slot),
+            Self::Recorded | Self::Unrecorded(_) | Self::Another => None,
+        }
+    }
+
+    /// Returns whether what was found is of the record's current secret.
+    pub fn is_current(&self) -> bool {
+        match self {
+            Self::Recorded | Self::Unrecorded(_) => true,
+            Self::Version(_) | Self::Another => false,
         }
     }
 
@@ -55,7 +74,7 @@ impl Asked {
             && match self {
                 Self::Recorded => record.fingerprint.is_some() || store != "env",
                 Self::Unrecorded(fingerprint) => fingerprint.as_str() == last.fingerprint,
-                Self::Another => false,
+                Self::Version(_) | Self::Another => false,
             }
     }
 }
@@ -128,14 +147,14 @@ pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) ->
 pub fn remember_more(context: &Context, judged: Vec<Proven<'_>>) -> anyhow::Result<()> {
     let now = context.now();
     let mut news = BTreeMap::new();
-    for it in judged.into_iter().filter(|it| it.asked != Asked::Another) {
+    for it in judged.into_iter().filter(|it| it.asked.is_current()) {
         news.insert(it.record.id.as_str(), it);
     }
     context.state.change(VERDICTS, &news, |new: &Proven<'_>, old: Option<LastVerdict>| {
         let Proven { record, asked, judgement, more } = new;
         let fingerprint = match asked {
             Asked::Unrecorded(fingerprint) => Some(fingerprint),
-            Asked::Recorded | Asked::Another => record.fingerprint.as_ref(),
+            Asked::Recorded | Asked::Version(_) | Asked::Another => record.fingerprint.as_ref(),
         };
         let fingerprint = fingerprint.map(ToString::to_string).unwrap_or_default();
         // The success of a secret that was replaced is none of this one.

@@ -84,6 +84,8 @@ fn rename(inventory: &mut Inventory, from: &KeyRef, to: &KeyRef) -> Result<(), S
         rotation.using.iter_mut().for_each(swap);
         rotation.consumers.iter_mut().for_each(|it| swap(&mut it.key));
     }
+    let calls = inventory.keys.values_mut().filter_map(|it| it.create_call.as_mut());
+    calls.filter_map(|it| it.using.as_mut()).for_each(swap);
     inventory.waivers.iter_mut().filter_map(|it| it.key.as_mut()).for_each(swap);
     Ok(())
 }

@@ -91,7 +91,7 @@ fn start(mut command: Command, program: &OsString) -> anyhow::Result<Exit> {
 }
 
 fn not_started(program: &OsString, error: &std::io::Error) -> Situation {
-    let shown = crate::key::text::printable(&program.to_string_lossy(), 120);
+    let shown = crate::key::text::escaped(&program.to_string_lossy()).into_owned();
     if error.kind() == std::io::ErrorKind::NotFound {
         Situation::new(Exit::Child(127), "no-such-program", format!("there is no program `{shown}`"))
     } else {

@@ -1,7 +1,7 @@
 //! Whether a domain can be chosen at a scope, asked live with the key that is
 //! effective there: the check before a domain is recorded.
 
-use crate::context::{Context, Slot};
+use crate::context::{Context, Usable};
 use crate::domain::{SelectableDomain, SendingDomain, UsRule};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
@@ -41,7 +41,7 @@ pub fn listing(
 ) -> anyhow::Result<Option<DomainListing>> {
     let Some((key, record)) = account_key(inventory, scope) else { return Ok(None) };
     let Some(facet) = provider::provider(key.provider).domains() else { return Ok(None) };
-    let secret = context.need_secret(inventory, key, record, Slot::Current)?;
+    let Usable { secret, record } = context.usable(inventory, key, record)?;
     let credential = Credential {
         kind: record.kind,
         secret: &secret,

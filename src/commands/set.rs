@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::announcement::must_be_settled;
 use super::described::{self, Described};
 use super::keeping::not_in_rotation;
 use super::logins::{self, Sought};
@@ -68,6 +69,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         said => said.clone().flatten(),
     };
     let (described, clears_note) = described(&args, login, &key, record)?;
+    // By these the key of a lost reply is found.
+    if args.kind.is_some() || args.domain.is_some() || args.login.is_some() || args.region.is_some() {
+        must_be_settled(inventory, &key)?;
+    }
     if touches_the_secret(&key, record, &described) {
         not_in_rotation(inventory, &key)?;
     }

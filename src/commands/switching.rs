@@ -9,7 +9,7 @@ use super::keeping::not_in_rotation;
 use super::logins;
 use super::managing::{self, Managed, Managing};
 use super::remember::{Asked, remember};
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Unusable};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyRefArg, KeyState, Reason, Record, Verdict};
@@ -99,7 +99,7 @@ pub fn run(
             Ok(())
         })?;
     }
-    if let (Some(judgement), Some(Asked::Recorded | Asked::Unrecorded(_))) = (&judgement, asked) {
+    if let (Some(judgement), true) = (&judgement, asked.is_some_and(|it| it.is_current())) {
         remember(context, &[(&key, record, judgement)])?;
     }
     let exit = told(context, &key, turn, judgement.as_ref(), shown, records);
@@ -229,7 +229,11 @@ fn tried(
     key: &KeyRef,
     record: &Record,
 ) -> anyhow::Result<Option<(Judgement, Asked)>> {
-    let secret = context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?;
+    let secret = match context.secret(inventory, key, record, Slot::Current) {
+        // What was done at the provider is recorded all the same.
+        Err(Unusable::Mismatch(mismatch)) => return Ok(Some((mismatch.judgement(), Asked::Another))),
+        other => other.map_err(Situation::from)?,
+    };
     let Some(secret) = secret else { return Ok(None) };
     let mut judgement = logins::judge(context, inventory, (key, record), &secret)?;
     logins::doubt(key.provider, record.kind, &mut judgement);

@@ -4,8 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::Context;
+use super::env::{DEFAULT_SETTLE, SETTLE};
+use crate::clock::Span;
 use crate::exit::Situation;
 use crate::http::{Host, Origin};
+use crate::key::ProviderId;
+use crate::provider;
 use crate::smtp::Relay;
 
 impl Context {
@@ -25,6 +29,28 @@ impl Context {
     pub fn relay(&self, relay: &Relay) -> anyhow::Result<(String, u16)> {
         let own = || (relay.host.to_owned(), relay.ports.first().copied().unwrap_or(587));
         Ok(self.other_relay(relay)?.unwrap_or_else(own))
+    }
+
+    /// Returns how long this provider's list of keys may lag behind a change:
+    /// nothing is taken for not made, or gone, before (`KEYCTL_SETTLE`).
+    ///
+    /// # Errors
+    /// Exit 2 when the variable is unusable, or says less than
+    /// [`DEFAULT_SETTLE`] for a provider that is not on this machine.
+    pub fn settle(&self, id: ProviderId) -> anyhow::Result<Span> {
+        let settle = self.environment.settle()?;
+        long_enough(settle, id, || self.is_on_loopback(id))
+    }
+
+    /// Returns whether every API host of a provider is replaced by one on this
+    /// machine.
+    fn is_on_loopback(&self, id: ProviderId) -> anyhow::Result<bool> {
+        for host in provider::provider(id).hosts() {
+            if !self.other_origin(host)?.is_some_and(|it| it.is_loopback()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Returns the origin that stands in for a vendor's.
@@ -73,6 +99,27 @@ impl Context {
     }
 }
 
+/// Checks that a provider's list had time to catch up. One on this machine may
+/// be as quick as it likes.
+fn long_enough(
+    settle: Span,
+    id: ProviderId,
+    on_loopback: impl FnOnce() -> anyhow::Result<bool>,
+) -> anyhow::Result<Span> {
+    if settle >= DEFAULT_SETTLE || on_loopback()? {
+        return Ok(settle);
+    }
+    Err(Situation::usage(format!(
+        "the variable `{SETTLE}`: {settle} is too short for {id}, whose list of keys may lag behind for \
+         {DEFAULT_SETTLE}"
+    ))
+    .hint(format!(
+        "unset it, or write {DEFAULT_SETTLE} or more; less is only for a provider that is reached on this \
+         machine (127.0.0.0/8, [::1], localhost)"
+    ))
+    .into())
+}
+
 /// Returns the host in an origin or in `HOST:PORT`.
 fn host_of(text: &str) -> &str {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
@@ -93,7 +140,22 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use super::host_of;
+    use super::*;
+
+    #[test]
+    fn a_time_below_the_default_is_for_providers_on_this_machine() {
+        let settle = |seconds, on_loopback| {
+            long_enough(Span::seconds(seconds), ProviderId::Mailgun, || Ok(on_loopback))
+        };
+        assert_eq!(settle(120, false).unwrap(), DEFAULT_SETTLE);
+        assert_eq!(settle(600, false).unwrap(), Span::seconds(600));
+        assert_eq!(settle(0, true).unwrap(), Span::seconds(0));
+        let error = settle(119, false).unwrap_err();
+        let (exit, _, message, hint) = crate::exit::situation(&error);
+        assert_eq!(exit, crate::exit::Exit::Usage);
+        assert!(message.contains("KEYCTL_SETTLE") && message.contains("119s"), "{message}");
+        assert!(hint.unwrap().contains("2m or more"));
+    }
 
     #[test]
     fn the_host_is_told_of_every_form() {

@@ -8,6 +8,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::clock::Span;
+use crate::exit::Situation;
+use crate::key::shape::holds_key;
+
+/// How long a provider's list of keys may lag behind a change. No provider
+/// states a figure; Mailgun only documents that it is eventually consistent.
+pub const DEFAULT_SETTLE: Span = Span::seconds(120);
+
+/// The variable that sets another span than [`DEFAULT_SETTLE`].
+pub const SETTLE: &str = "KEYCTL_SETTLE";
+
 /// The environment as it was at the start.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -22,6 +33,10 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("KEYCTL_SCOPE", "scope that completes a key ref without @…, like --scope"),
     ("KEYCTL_NO_INPUT", "never ask, like --no-input"),
     ("KEYCTL_SECRET_…", "the env store: a secret by its key ref (`keyctl show` prints the name)"),
+    (
+        "KEYCTL_SETTLE",
+        "how long a provider's list of keys may lag behind (2m; less only with origins on loopback)",
+    ),
     ("KEYCTL_STORE_FILE", "the file store: path of the age file"),
     ("KEYCTL_IDENTITY_FILE", "the file store: path of the age identity"),
     ("KEYCTL_IDENTITY", "the file store: the age identity by value (CI secrets)"),
@@ -71,6 +86,24 @@ impl Environment {
     /// Returns whether a switch is on: set, and not `0`, `false` or `no`.
     pub fn switch(&self, name: &str) -> bool {
         self.get(name).is_some_and(|it| !["0", "false", "no"].contains(&it.to_lowercase().as_str()))
+    }
+
+    /// Returns how long a provider's list of keys may lag behind a change, as
+    /// `KEYCTL_SETTLE` says, else [`DEFAULT_SETTLE`]. Whether so short a time
+    /// is allowed depends on where the provider is reached
+    /// (`Context::settle`).
+    ///
+    /// # Errors
+    /// Exit 2 for a value that is no duration.
+    pub fn settle(&self) -> Result<Span, Situation> {
+        let Some(text) = self.get(SETTLE) else { return Ok(DEFAULT_SETTLE) };
+        text.trim().parse().map_err(|why: String| {
+            // A key in the wrong variable must not come out in a job's log.
+            let why = if holds_key(&text) { "what it holds looks like a key".to_owned() } else { why };
+            Situation::usage(format!("the variable `{SETTLE}`: {why}")).hint(format!(
+                "unset it to wait the usual {DEFAULT_SETTLE}, or write a longer time, such as `{SETTLE}=5m`"
+            ))
+        })
     }
 
     /// Returns who is at work, for what others read: the login name, as the

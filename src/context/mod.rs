@@ -5,9 +5,10 @@
 mod endpoints;
 pub mod env;
 mod secrets;
+mod stored;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -30,6 +31,7 @@ use crate::{http, smtp};
 
 pub use env::Environment;
 pub use secrets::Slot;
+pub use stored::{Mismatch, Stored, Unusable, Usable, Wanted, other_version, version_of};
 
 /// What sets a proxy for https, as every program reads it.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -50,6 +52,7 @@ pub struct Context {
     stores: RefCell<BTreeMap<&'static str, Arc<dyn Store>>>,
     network: OnceLock<Network>,
     asked: RefCell<BTreeMap<Fingerprint, Judgement>>,
+    hinted: RefCell<BTreeSet<String>>,
 }
 
 /// The folders of keyctl on this machine.
@@ -94,6 +97,7 @@ impl Context {
             stores: RefCell::new(BTreeMap::new()),
             network: OnceLock::new(),
             asked: RefCell::default(),
+            hinted: RefCell::default(),
         })
     }
 
@@ -184,6 +188,14 @@ impl Context {
         })
     }
 
+    /// Gives a hint that would be the same again, once in a run.
+    pub fn hint_once(&self, text: String) {
+        if !self.hinted.borrow().contains(&text) {
+            self.console.hint(&text);
+            self.hinted.borrow_mut().insert(text);
+        }
+    }
+
     /// Returns the time a single operation may take.
     pub fn timeout(&self) -> std::time::Duration {
         self.global.timeout.unwrap_or(DEFAULT_TIMEOUT).std()
@@ -239,6 +251,8 @@ impl Context {
                 }
             }
         }
+        // One that cannot be read stops every command that asks a provider.
+        self.environment.settle()?;
         let roots = match self.environment.path("KEYCTL_CA_FILE") {
             None => Vec::new(),
             Some(path) => vec![read_roots(&path)?],

@@ -1,16 +1,18 @@
 //! Reading and writing secrets on behalf of commands: which store holds a
 //! record, and the order of writing that loses nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Context;
+use super::stored::{self, Stored, Unusable, Usable, Wanted};
 use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::store::{self, Item, Store, StoreError, Surroundings};
 
 /// Which of a record's versions is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Slot {
     #[default]
     Current,
@@ -69,17 +71,17 @@ impl Context {
         chosen.into_iter().flatten().next().map_or("keyring", String::as_str)
     }
 
-    /// Reads one version of a record's secret; `Ok(None)`: it is not there.
+    /// Reads one version of a record's secret and holds it against the record.
     ///
     /// # Errors
     /// The store's trouble.
-    pub fn secret(
+    pub fn stored(
         &self,
         inventory: &Inventory,
         key: &KeyRef,
         record: &Record,
         slot: Slot,
-    ) -> Result<Option<Secret>, StoreError> {
+    ) -> Result<Stored, StoreError> {
         let store = self
             .store_of(inventory, record)
             .map_err(|error| StoreError::new(store::StoreProblem::Other, error.to_string()))?;
@@ -87,25 +89,37 @@ impl Context {
         let version = match slot.version(record) {
             Some(version) => version,
             None if store.name() == "env" && slot == Slot::Current => 0,
-            None => return Ok(None),
+            None => return Ok(Stored::Absent),
         };
         let item = Item { id: record.id.clone(), version, key: key.clone() };
-        let found = store.get(&item)?;
-        if let (Some(secret), "env", Some(recorded)) = (&found, store.name(), &record.fingerprint)
-            && secret.fingerprint() != *recorded
-        {
-            self.console.warning(format!(
-                "{} holds another secret than the one recorded for `{key}`",
-                store::env::variable(key)
-            ));
-        }
-        Ok(found)
+        let wanted = Wanted { inventory, key, record, slot };
+        Ok(store.get(&item)?.map_or(Stored::Absent, |text| wanted.compare(store.name(), text)))
     }
 
-    /// Reads a secret that must be there.
+    /// Returns exactly one version of a record's secret; `Ok(None)`: it is not
+    /// there, also where the `env` store holds another version.
     ///
     /// # Errors
-    /// Exit 7 when the store cannot be read, exit 8 when the secret is missing.
+    /// The store's trouble, or a text that is not the record's.
+    pub fn secret(
+        &self,
+        inventory: &Inventory,
+        key: &KeyRef,
+        record: &Record,
+        slot: Slot,
+    ) -> Result<Option<Secret>, Unusable> {
+        match self.stored(inventory, key, record, slot)? {
+            Stored::Fits(secret) => Ok(Some(secret)),
+            Stored::Absent | Stored::OtherVersion(..) => Ok(None),
+            Stored::Mismatch(mismatch) => Err(Unusable::Mismatch(mismatch)),
+        }
+    }
+
+    /// Returns exactly one version of a secret that must be there.
+    ///
+    /// # Errors
+    /// Exit 7 when the store cannot be read, exit 8 when the secret is missing,
+    /// exit 4 when the store holds a text that is not the record's.
     pub fn need_secret(
         &self,
         inventory: &Inventory,
@@ -115,17 +129,78 @@ impl Context {
     ) -> anyhow::Result<Secret> {
         // A store that does not exist is a mistake of whoever named it.
         self.store_of(inventory, record)?;
-        let found = self.secret(inventory, key, record, slot).map_err(Situation::from)?;
-        found.ok_or_else(|| {
-            let store = self.store_name_of(inventory, record);
-            let hint = self.store_again(inventory, key, record);
-            let what = if slot == Slot::Current { String::new() } else { format!("{slot} ") };
-            let situation = Situation::missing(
-                "secret-missing",
-                format!("the {what}secret of `{key}` is not in the {store} store"),
-            );
-            situation.hint(hint).into()
-        })
+        match self.stored(inventory, key, record, slot).map_err(Situation::from)? {
+            Stored::Fits(secret) => Ok(secret),
+            Stored::Absent => Err(self.absent(inventory, key, record, slot).into()),
+            Stored::OtherVersion(other, _) => {
+                let situation = self.absent(inventory, key, record, slot);
+                Err(situation.hint(stored::other_version(key, other)).into())
+            }
+            Stored::Mismatch(mismatch) => Err(mismatch.not_sent().into()),
+        }
+    }
+
+    /// Returns the secret that a command sends which only reads at the
+    /// provider: the current version, or the one that the `env` store holds of
+    /// a key that is being rotated.
+    ///
+    /// # Errors
+    /// As [`Self::need_secret`].
+    pub fn usable<'r>(
+        &self,
+        inventory: &Inventory,
+        key: &KeyRef,
+        record: &'r Record,
+    ) -> anyhow::Result<Usable<'r>> {
+        self.store_of(inventory, record)?;
+        match self.stored(inventory, key, record, Slot::Current).map_err(Situation::from)? {
+            Stored::OtherVersion(slot, secret) => {
+                self.hint_once(stored::other_version(key, slot));
+                Ok(Usable { secret, record: stored::version_of(inventory, key, record, slot) })
+            }
+            Stored::Fits(secret) => Ok(Usable { secret, record: Cow::Borrowed(record) }),
+            Stored::Absent => Err(self.absent(inventory, key, record, Slot::Current).into()),
+            Stored::Mismatch(mismatch) => Err(mismatch.not_sent().into()),
+        }
+    }
+
+    /// Returns a secret for `get`, `run` and `export`. One of the `env` store
+    /// that is not the recorded one goes along with a warning if it has the
+    /// form of such a key.
+    ///
+    /// # Errors
+    /// As [`Self::need_secret`], but exit 9 for a text that is not handed out.
+    pub fn handout(
+        &self,
+        inventory: &Inventory,
+        key: &KeyRef,
+        record: &Record,
+        slot: Slot,
+    ) -> anyhow::Result<Secret> {
+        self.store_of(inventory, record)?;
+        match self.stored(inventory, key, record, slot).map_err(Situation::from)? {
+            Stored::Fits(secret) => Ok(secret),
+            Stored::OtherVersion(other, secret) if slot == Slot::Current => {
+                self.console.warning(stored::other_version(key, other));
+                Ok(secret)
+            }
+            Stored::OtherVersion(..) | Stored::Absent => {
+                Err(self.absent(inventory, key, record, slot).into())
+            }
+            Stored::Mismatch(mismatch) => {
+                let warning = mismatch.message();
+                let secret = mismatch.handed_out()?;
+                self.console.warning(warning);
+                Ok(secret)
+            }
+        }
+    }
+
+    fn absent(&self, inventory: &Inventory, key: &KeyRef, record: &Record, slot: Slot) -> Situation {
+        let store = self.store_name_of(inventory, record);
+        let what = if slot == Slot::Current { String::new() } else { format!("{slot} ") };
+        let message = format!("the {what}secret of `{key}` is not in the {store} store");
+        Situation::missing("secret-missing", message).hint(self.store_again(inventory, key, record))
     }
 
     /// Returns what to do about a secret that its store does not have.

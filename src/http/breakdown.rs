@@ -34,7 +34,8 @@ impl Broken {
         let words = innermost(error);
         let proxy = proxy.filter(|_| origin.place() == Place::World);
         let clause = proxy.map_or(String::new(), |name| format!("; the proxy of {name} is in use"));
-        let (kind, message) = if is_tls(error) {
+        // Of an encrypted connection that breaks later it is not known what arrived.
+        let (kind, message) = if is_tls(error) && error.is_connect() {
             (FailureKind::Tls, format!("no trusted TLS connection to {host}: {words}"))
         } else if error.is_builder() {
             (FailureKind::NotSent, format!("the request to {host} could not be built: {words}"))

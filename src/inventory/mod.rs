@@ -50,9 +50,14 @@ pub struct Place {
     pub email_provider: Option<EmailProvider>,
     /// How often its keys should be rotated, as typed (`90d`).
     pub rotate_every: Option<String>,
-    /// The last import no longer found it.
+    /// Since then no import's source lists it. It stays in use: a list may be
+    /// short, or lag behind.
+    pub missing: Option<Timestamp>,
+    /// HighLevel itself said that there is none with this id any more: it is
+    /// no place. Without `missing`: an earlier version took it from a list.
     pub gone: bool,
-    /// An import from HighLevel made or touched it.
+    /// When HighLevel listed it first, or with something new; of an agency, an
+    /// import of any source.
     pub imported: Option<Timestamp>,
 }
 
@@ -64,6 +69,7 @@ static NOTHING: Place = Place {
     platform: None,
     email_provider: None,
     rotate_every: None,
+    missing: None,
     gone: false,
     imported: None,
 };

@@ -18,7 +18,7 @@ pub mod words;
 
 pub use kind::{Kind, ProviderId, Region};
 pub use name::{Domain, Name, NameError};
-pub use record::{Consumer, ConsumerKind, Expiry, KeyState, Record, RecordId};
+pub use record::{Consumer, ConsumerKind, CreateCall, Expiry, KeyState, Record, RecordId};
 pub use reference::{KeyRef, KeyRefArg, Scope, Selector};
 pub use secret::{Fingerprint, Secret};
 pub use verdict::{Cause, Judgement, Reason, Verdict};

@@ -49,8 +49,10 @@ impl Name {
         if let Some(bad) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
             let character = match bad {
                 ' ' => "a space".to_owned(),
-                c if c.is_control() => format!("the control character U+{:04X}", c as u32),
-                c => format!("`{c}`"),
+                c => match super::text::first_hidden(&c.to_string()) {
+                    Some((_, named)) => named,
+                    None => format!("`{c}`"),
+                },
             };
             return Err(NameError::Character { name: name(), character });
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Region};
 use super::name::Domain;
-use super::reference::Scope;
+use super::reference::{KeyRef, Scope};
 use super::secret::{Fingerprint, Secret};
 use super::words::words;
 
@@ -120,6 +120,22 @@ impl Consumer {
     }
 }
 
+/// Returns the mark of a record: see [`Record::mark`].
+pub fn mark(id: &RecordId) -> String {
+    format!("[keyctl {id}]")
+}
+
+/// The last call that made, or deleted again, a key whose outcome is not
+/// settled: until the provider's list had time to show it, nobody knows
+/// whether there is a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateCall {
+    /// Right before the call; once it has ended, then.
+    pub at: Timestamp,
+    /// The managing key that asked: it sees the list which would show the key.
+    pub using: Option<KeyRef>,
+}
+
 /// One key as the inventory knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -138,6 +154,8 @@ pub struct Record {
     pub previous: Option<u32>,
     /// The highest version ever announced; never goes down.
     pub highest: u32,
+    /// A key was asked for by API, and it is not kept yet.
+    pub create_call: Option<CreateCall>,
     pub fingerprint: Option<Fingerprint>,
     pub last2: Option<String>,
     pub created: Option<Timestamp>,
@@ -170,6 +188,7 @@ impl Record {
             pending: None,
             previous: None,
             highest: 0,
+            create_call: None,
             fingerprint: None,
             last2: None,
             created: None,
@@ -183,6 +202,20 @@ impl Record {
             note: None,
             consumers: Vec::new(),
         }
+    }
+
+    /// Returns the mark in the provider's name of a key that was made for this
+    /// record: by it the key is found where the reply was lost.
+    pub fn mark(&self) -> String {
+        mark(&self.id)
+    }
+
+    /// Returns whether a key was asked for by API, and it is not known yet
+    /// whether one was made: the record is its announcement. Earlier versions
+    /// recorded the mark only.
+    pub fn is_unsettled(&self) -> bool {
+        let marked = || self.remote_name.as_ref().is_some_and(|it| it.contains(&self.mark()));
+        self.current.is_none() && self.state == KeyState::Pending && (self.create_call.is_some() || marked())
     }
 
     /// Records what may be shown of `secret`: fingerprint and last two

@@ -2,7 +2,7 @@
 //! (an argument, a reply that is not understood) is looked at with this before
 //! it is shown: a secret may be in it that we do not know.
 
-use super::text::printable;
+use super::text::{printable, visible};
 
 /// Returns whether a text holds something shaped like a vendor's key: a known
 /// prefix with a long tail, or Mailgun's 32-8-8 (which its SMTP passwords share).
@@ -20,7 +20,8 @@ pub fn is_key_like_a_name(text: &str) -> bool {
 /// Returns a text fit to be shown, cut to `limit` characters, with everything
 /// shaped like a key starred out.
 pub fn shown(text: &str, limit: usize) -> String {
-    printable(&without_keys(text), limit)
+    // What is not seen may stand within a key.
+    printable(&without_keys(&visible(text)), limit)
 }
 
 fn without_keys(text: &str) -> String {
@@ -84,5 +85,7 @@ mod tests {
         assert!(holds_key(&text) && !holds_key("0123abcd-4567cdef pk_shop"));
         assert!(is_key_like_a_name(&key) && !is_key_like_a_name("pit-stop-of-1000-agencies-and-more-here"));
         assert_eq!(shown(&format!("xx {key}"), 30), "xx ***", "also where the end is cut off");
+        let torn = format!("{}\u{200b}{}", &key[..9], &key[9..]);
+        assert_eq!(shown(&torn, 200), "***", "also where something invisible stands in it");
     }
 }

@@ -36,6 +36,8 @@ words! {
         ProviderError = "provider-error",
         UnexpectedResponse = "unexpected-response",
         SecretMissing = "secret-missing",
+        /// The store holds a text that is not the record's; it was not sent.
+        SecretMismatch = "secret-mismatch",
         StoreLocked = "store-locked",
         PermissionNotCheckable = "permission-not-checkable",
         PermissionMissing = "permission-missing",
@@ -69,6 +71,7 @@ impl Reason {
             | Self::ProviderError
             | Self::UnexpectedResponse
             | Self::SecretMissing
+            | Self::SecretMismatch
             | Self::StoreLocked
             | Self::PermissionNotCheckable => Verdict::Unknown,
             Self::PermissionMissing

@@ -1,5 +1,5 @@
 //! The only file that prints or prompts. stdout is data, stderr is everything
-//! else. A reader that closed its pipe has what it wanted: that is success.
+//! else; no character is shown that cannot be seen. A reader that closed its pipe has what it wanted: that is success.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::table::{Page, Tone, wrapped};
 use super::{Format, Report, failure_json, json};
 use crate::exit::Situation;
 use crate::key::Secret;
-use crate::key::text::printable;
+use crate::key::text::{printable, visible};
 
 /// How many bytes of a long output are written at once.
 const PIECE: usize = 64 * 1024;
@@ -156,7 +156,7 @@ impl Console {
     /// Says a detail; only with `--verbose`.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.setup.want == Want::Verbose {
-            self.write(&Tone::Dim.paint(&fitted(text.as_ref()), self.stderr_color));
+            self.write(&Tone::Dim.paint(&fitted(&visible(text.as_ref())), self.stderr_color));
         }
     }
 
@@ -192,7 +192,7 @@ impl Console {
             return None;
         }
         let mut err = std::io::stderr().lock();
-        let _ = write!(err, "{prompt}");
+        let _ = write!(err, "{}", visible(prompt));
         let _ = err.flush();
         drop(err);
         let mut text = String::new();
@@ -218,7 +218,7 @@ impl Console {
         }
         let _hidden = Hidden::on_terminal();
         let config = rpassword::ConfigBuilder::new().password_feedback_mask('*').build();
-        match rpassword::prompt_password_with_config(format!("{prompt}: "), config) {
+        match rpassword::prompt_password_with_config(format!("{}: ", visible(prompt)), config) {
             Ok(text) => Ok(Some(Secret::new(text))),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(error),
             Err(_) => Ok(None),
@@ -248,7 +248,7 @@ impl Console {
     }
 
     fn stderr(&self, text: &str) {
-        self.write(&fitted(text));
+        self.write(&fitted(&visible(text)));
     }
 
     fn write(&self, text: &str) {

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use super::checks::{Check, Checks, Level};
+use crate::key::text::visible;
 
 /// What is said before the sum of an interrupted run.
 const PARTIAL: &str = "interrupted, these are not all: ";
@@ -41,9 +42,9 @@ fn annotation(check: &Check<'_>, all: &Checks<'_>) -> String {
     format!("::{word} {place}title={title}::{}", data(&message))
 }
 
-/// Escapes a command's data.
+/// Escapes a command's data, without what cannot be seen.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes a command's property.

@@ -1,11 +1,15 @@
-//! The JSON envelope, and `plain`, which is made from the same data.
+//! The JSON envelope, and `plain`, which is made from the same data. Nothing in
+//! them is a character that cannot be seen: in JSON it is escaped, and so the
+//! same text, in `plain` it is left out.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Report;
+use crate::key::text::{Hidden, hidden, visible};
 
 /// The version of every document; raised only when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -15,7 +19,7 @@ pub fn document(command: Option<&str>, field: &str, content: Value) -> String {
     let mut text =
         serde_json::json!({"schema_version": SCHEMA_VERSION, "command": command, field: content}).to_string();
     text.push('\n');
-    text
+    escaped(&text).into_owned()
 }
 
 /// Writes the document of a result: `{"schema_version":1,"command":…,"data":…}`
@@ -24,6 +28,7 @@ pub fn document(command: Option<&str>, field: &str, content: Value) -> String {
 /// # Errors
 /// As `out` says.
 pub fn write(report: &dyn Report, out: &mut dyn Write) -> io::Result<()> {
+    let out: &mut dyn Write = &mut Escaping(out);
     let command = Value::from(report.command());
     write!(out, "{{\"schema_version\":{SCHEMA_VERSION},\"command\":{command},\"data\":")?;
     match report.pieces() {
@@ -31,6 +36,43 @@ pub fn write(report: &dyn Report, out: &mut dyn Write) -> io::Result<()> {
         None => write!(out, "{}", report.data())?,
     }
     out.write_all(b"}\n")
+}
+
+/// A way out for JSON. Beyond ASCII there are only characters of strings, for
+/// which JSON has an escape; control characters below U+0020 have one already.
+pub struct Escaping<'a>(pub &'a mut dyn Write);
+
+impl Write for Escaping<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.0.write_all(escaped(text).as_bytes())?,
+            // Half a character: its other half comes with the next piece.
+            Err(_) => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Returns JSON in which no string has a character that cannot be seen.
+fn escaped(text: &str) -> Cow<'_, str> {
+    let is_hidden = |c: char| c >= '\u{7f}' && hidden(c).is_some_and(|it| it != Hidden::Space);
+    if text.bytes().all(|byte| byte < 0x7f) || !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            let mut units = [0; 2];
+            out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Returns a value as the tree of what it is written as.
@@ -94,7 +136,7 @@ fn cell(value: &Value) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.replace(['\t', '\n', '\r'], " ")
+    visible(&text.replace(['\t', '\n', '\r'], " ")).into_owned()
 }
 
 #[cfg(test)]
@@ -128,6 +170,21 @@ mod tests {
         let data = serde_json::json!({"keys": []});
         let report = Bare(data.clone(), None);
         assert_eq!(written(|out| write(&report, out)), document(Some("list"), "data", data));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped_in_json_and_left_out_of_plain() {
+        let name = "a\u{1b}\u{7f}\u{85}\u{202e}\u{e0041}b\u{a0}\u{e9}";
+        let data = serde_json::json!({ "name": name });
+        for text in
+            [written(|out| write(&Bare(data.clone(), None), out)), document(None, "data", data.clone())]
+        {
+            let shown = "a\\u001b\\u007f\\u0085\\u202e\\udb40\\udc41b\u{a0}\u{e9}";
+            assert!(text.contains(shown), "{text}");
+            let read: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read["data"]["name"], name, "it is the same text");
+        }
+        assert_eq!(written(|out| write_plain(&Bare(data, None), out)), "ab\u{a0}\u{e9}\n");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use super::checks::{Check, Checks, Outcome};
+use crate::key::text::{Hidden, hidden};
 
 /// Writes the whole document.
 ///
@@ -90,7 +91,7 @@ fn content(text: &str) -> String {
     escaped(text, false)
 }
 
-/// Escapes markup; what XML 1.0 has no character for becomes U+FFFD.
+/// Escapes markup; what XML 1.0 has no character for, or nobody can see, becomes U+FFFD.
 fn escaped(text: &str, attribute: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -101,7 +102,7 @@ fn escaped(text: &str, attribute: bool) -> String {
             '"' if attribute => out.push_str("&quot;"),
             '\n' | '\t' | '\r' if attribute => out.push_str(&format!("&#{};", c as u32)),
             '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c if hidden(c).is_some_and(|it| it != Hidden::Space) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -129,6 +130,6 @@ mod tests {
         for (element, times) in [("<failure", 1), ("<error", 1), ("<skipped", 1), ("<system-out>", 1)] {
             assert_eq!(text.matches(element).count(), times, "{element}");
         }
-        assert_eq!(escaped("a\u{1b}b\u{0}", true), "a\u{fffd}b\u{fffd}");
+        assert_eq!(escaped("a\u{1b}b\u{0}c\u{202e}\u{ffff}", true), "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}");
     }
 }

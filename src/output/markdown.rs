@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use super::checks::{Check, Checks, Outcome};
+use crate::key::text::visible;
 
 /// GitHub cuts a step's summary at 1 MiB; a table that long is read by nobody.
 const SUMMARY_ROWS: usize = 500;
@@ -63,11 +64,11 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Escapes what would be markup; `code` stays code.
+/// Escapes what would be markup, without what cannot be seen; `code` stays code.
 fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_code = false;
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '`' => {
                 in_code = !in_code;

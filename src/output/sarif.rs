@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::checks::{Check, Checks, Level, Outcome};
+use super::json::Escaping;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -20,6 +21,7 @@ const NO_RESULTS: &str = "\"results\": []";
 /// # Errors
 /// As `out` says.
 pub fn write(all: &Checks<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let out: &mut dyn Write = &mut Escaping(out);
     let around = format!("{:#}\n", document(all));
     let mut notable = all.checks.iter().filter(|it| it.outcome.is_notable()).peekable();
     let (before, after) = match around.split_once(NO_RESULTS) {

@@ -1,7 +1,12 @@
 //! What a person reads: lines and tables, laid out to a width, with tones that
-//! become colour where colour is wanted.
+//! become colour where colour is wanted. What cannot be seen is left out: names
+//! and notes come from outside.
+
+use std::borrow::Cow;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table as Layout, TableStyle, Width};
+
+use crate::key::text::visible;
 
 /// What a piece of text says, apart from its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,7 +84,7 @@ impl Table {
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(on_one_line).collect());
     }
 
     fn filled_columns(&self) -> Vec<usize> {
@@ -87,6 +92,14 @@ impl Table {
             .filter(|n| self.rows.iter().any(|row| row.get(*n).is_some_and(|cell| !cell.text.is_empty())))
             .collect()
     }
+}
+
+/// A cell is one line, whatever stands in a note.
+fn on_one_line(mut cell: Cell) -> Cell {
+    if let Cow::Owned(shown) = visible(&cell.text) {
+        cell.text = shown.replace('\n', " ");
+    }
+    cell
 }
 
 /// A page under construction.
@@ -117,14 +130,14 @@ impl Page {
 
     /// Adds a line in one tone.
     pub fn line(&mut self, tone: Tone, text: impl AsRef<str>) {
-        self.text.push_str(&tone.paint(text.as_ref(), self.color));
+        self.text.push_str(&tone.paint(&visible(text.as_ref()), self.color));
         self.text.push('\n');
     }
 
     /// Adds a line of pieces, each in its tone.
     pub fn pieces(&mut self, pieces: &[(Tone, &str)]) {
         for (tone, text) in pieces {
-            self.text.push_str(&tone.paint(text, self.color));
+            self.text.push_str(&tone.paint(&visible(text), self.color));
         }
         self.text.push('\n');
     }
@@ -143,8 +156,10 @@ impl Page {
         for (name, cell) in filled {
             let name = format!("{name:<widest$}{GAP}");
             let indent = name.len();
-            let lines =
-                wrapped(&cell.text, self.width.map(|it| usize::from(it).saturating_sub(indent).max(20)));
+            let lines = wrapped(
+                &visible(&cell.text),
+                self.width.map(|it| usize::from(it).saturating_sub(indent).max(20)),
+            );
             for (n, line) in lines.iter().enumerate() {
                 let lead = if n == 0 { Tone::Dim.paint(&name, self.color) } else { " ".repeat(indent) };
                 self.text.push_str(&lead);
@@ -157,7 +172,7 @@ impl Page {
     /// Adds a paragraph, wrapped to the width.
     pub fn paragraph(&mut self, tone: Tone, indent: usize, text: &str) {
         let width = self.width.map(|it| usize::from(it).saturating_sub(indent).max(20));
-        for line in wrapped(text, width) {
+        for line in wrapped(&visible(text), width) {
             self.text.push_str(&" ".repeat(indent));
             self.text.push_str(&tone.paint(&line, self.color));
             self.text.push('\n');

@@ -30,7 +30,7 @@ pub use domain_list::{DomainList, DomainListing};
 pub use inbound::{Inbound, InboundRoute};
 pub use key_admin::{CreatedKey, Family, KeyAdmin, KeySwitch, NewKey, RemoteKey, Right};
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
-pub use paste::{Identified, Unwrapped, identify, unwrap};
+pub use paste::{Form, Identified, Unwrapped, form, identify, unwrap};
 pub use permissions::{PermissionState, Permissions};
 pub use test_mail::{Delivery, Fate, MailEvent, Sent, TestMail};
 

@@ -4,7 +4,8 @@
 use base64::Engine as _;
 
 use super::{Candidate, Recognition, Refusal, TABLE};
-use crate::key::{ProviderId, Secret};
+use crate::key::text::{Hidden, hidden};
+use crate::key::{Kind, ProviderId, Secret};
 
 /// A pasted text without what was pasted along.
 #[derive(Debug, Clone)]
@@ -107,6 +108,41 @@ pub fn identify(pasted: &str) -> Identified {
     Identified { secret, stripped, candidates, refused }
 }
 
+/// What the form of a secret says of it, held against a kind of key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// Such a key may look so.
+    Fits,
+    /// No such key that is known looks so, nor anything else.
+    Unknown(Refusal),
+    /// It is for certain something else.
+    Other(Refusal),
+}
+
+/// Returns what the form of a secret says: whether it can be a provider's key
+/// of `kind`.
+pub fn form(provider: ProviderId, kind: Kind, secret: &Secret) -> Form {
+    let text = secret.expose();
+    let vendor = super::provider(provider);
+    let identified = identify(text);
+    let fits = |(id, it): &(ProviderId, Candidate)| *id == provider && it.kind == kind;
+    let mut certain = identified.candidates.iter().filter(|(_, it)| it.certain);
+    if let Some((other, candidate)) = certain.find(|_| !identified.candidates.iter().any(fits)) {
+        return Form::Other(Refusal {
+            what: format!("a {other} key of kind {}", candidate.kind),
+            wanted: format!("a {provider} key of kind {kind}"),
+        });
+    }
+    match (vendor.fits(kind, text), vendor.recognise(text)) {
+        (Ok(()), _) => Form::Fits,
+        (Err(refusal), Recognition::Refused(_) | Recognition::Key(_)) => Form::Other(refusal),
+        (Err(refusal), Recognition::No) => match identified.refused {
+            Some(known) => Form::Other(known),
+            None => Form::Unknown(refusal),
+        },
+    }
+}
+
 fn known(text: &str) -> bool {
     TABLE.iter().any(|it| matches!(it.recognise(text), Recognition::Key(_)))
 }
@@ -114,7 +150,7 @@ fn known(text: &str) -> bool {
 /// Zero-width and direction marks, soft hyphens, byte-order marks: they come
 /// with text copied from web pages.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(hidden(c), Some(Hidden::Invisible | Hidden::Direction))
 }
 
 fn trimmed_newline(text: &str) -> bool {
@@ -281,6 +317,34 @@ mod tests {
             let refused = identify(&text).refused.unwrap_or_else(|| panic!("{text}"));
             assert!(refused.what.contains(part), "{text}: {}", refused.what);
         }
+    }
+
+    #[test]
+    fn a_form_is_that_of_the_kind_or_for_certain_another_s_or_unknown() {
+        #[track_caller]
+        fn is(expected: &str, provider: ProviderId, kind: Kind, text: &str) {
+            let found = match form(provider, kind, &Secret::new(text.to_owned())) {
+                Form::Fits => "fits",
+                Form::Unknown(_) => "unknown",
+                Form::Other(_) => "other",
+            };
+            assert_eq!(found, expected, "{text}");
+        }
+        let (mailgun, brevo) = (ProviderId::Mailgun, ProviderId::Brevo);
+        let legacy = ["key-", &"0a".repeat(16)].concat();
+        let api = ["xkey", "sib-", &"0a".repeat(32), "-", &"aB3".repeat(6)[..16]].concat();
+        is("fits", mailgun, Kind::Account, &key());
+        is("fits", mailgun, Kind::Smtp, &key());
+        is("fits", mailgun, Kind::Account, &legacy);
+        is("other", mailgun, Kind::Sending, &legacy);
+        is("fits", mailgun, Kind::Smtp, "correct horse");
+        is("other", mailgun, Kind::Smtp, &api);
+        is("other", mailgun, Kind::Account, &["pub", &legacy].concat());
+        is("other", mailgun, Kind::Account, "$MAILGUN_API_KEY");
+        is("unknown", mailgun, Kind::Account, "changeme");
+        is("unknown", mailgun, Kind::Account, &format!("{} ", key()));
+        is("fits", brevo, Kind::Api, &api);
+        is("other", brevo, Kind::Smtp, &api);
     }
 
     proptest::proptest! {

@@ -467,6 +467,8 @@ fn variables_are_named_when_they_are_unusable() {
             &["domains", "mailgun@acme", "--explain", "a.example", "--dns"],
             "IP:PORT",
         ),
+        ("KEYCTL_SETTLE", "2", &["validate", "mailgun@acme"], "is no duration"),
+        ("KEYCTL_SETTLE", "-5m", &["validate", "mailgun@acme"], "is no duration"),
         ("KEYCTL_CA_FILE", "/nonexistent", &["validate", "mailgun@acme"], "cannot read"),
         ("KEYCTL_CA_FILE", "/", &["validate", "mailgun@acme"], "cannot read"),
         (
@@ -496,6 +498,18 @@ fn variables_are_named_when_they_are_unusable() {
         }
         assert!(!ran.stderr.contains(":word"), "a password is repeated: {}", ran.stderr);
     }
+}
+
+#[test]
+fn a_key_in_the_wrong_variable_is_not_repeated() {
+    let mut world = world();
+    let key = ["key-", &"0a1b2c3d".repeat(4)].concat();
+    world.set("KEYCTL_SETTLE", &key);
+    world.set("KEYCTL_STORE", "env");
+    world.set("KEYCTL_SECRET_MAILGUN__ACME", &format!("{:032x}-{:08x}-{:08x}", 1, 2, 3));
+    let ran = world.run(&["validate", "mailgun@acme"]).exits(2);
+    assert!(ran.stderr.contains("`KEYCTL_SETTLE`: what it holds looks like a key"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(&key), "{}", ran.stderr);
 }
 
 /// Jobs set variables to nothing; that is as good as unset.

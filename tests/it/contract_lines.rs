@@ -17,6 +17,7 @@ create mailgun@acme --kind account --domain mg.acme.example --role admin --permi
 create klaviyo@acme --permissions campaigns:read,lists:read --print-url
 create klaviyo@acme --permissions full --open
 create brevo@acme --stdin
+create mailgun@acme --not-made
 set mailgun@acme --note T --expires never --created 2026-11-22 --domain mg.acme.example --login L --region us --kind account --permissions a,b
 list
 list acme/berlin --provider mailgun

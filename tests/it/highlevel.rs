@@ -7,14 +7,15 @@ use crate::support::World;
 use crate::support::sandbox::{Sandbox, SandboxKey};
 use crate::support::terminal::Terminal;
 
-struct Agency {
-    world: World,
-    sandbox: Sandbox,
+/// A home led to a sandbox with one company.
+pub struct Agency {
+    pub world: World,
+    pub sandbox: Sandbox,
     company: String,
 }
 
 impl Agency {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let sandbox = Sandbox::start();
         let company = sandbox.control("POST", "/highlevel/companies", json!({"name": "Acme"}));
         let mut world = World::new();
@@ -22,12 +23,12 @@ impl Agency {
         Self { world, sandbox, company: company["id"].as_str().unwrap().to_owned() }
     }
 
-    fn location(&self, fields: Value) -> String {
+    pub fn location(&self, fields: Value) -> String {
         let path = format!("/highlevel/companies/{}/locations", self.company);
         self.sandbox.control("POST", &path, fields)["id"].as_str().unwrap().to_owned()
     }
 
-    fn token(&self, body: Value) -> SandboxKey {
+    pub fn token(&self, body: Value) -> SandboxKey {
         let made =
             self.sandbox.control("POST", &format!("/highlevel/companies/{}/tokens", self.company), body);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -35,14 +36,14 @@ impl Agency {
     }
 
     #[track_caller]
-    fn add(&self, arguments: &[&str], secret: &str, code: i32) -> Value {
+    pub fn add(&self, arguments: &[&str], secret: &str, code: i32) -> Value {
         let all = [&["-f", "json", "add"], arguments, &["--stdin"]].concat();
         self.world.run_with(&all, secret).exits(code).data()
     }
 
     /// Imports and returns `scope change` of each line.
     #[track_caller]
-    fn import(&self, more: &[&str], code: i32) -> Vec<String> {
+    pub fn import(&self, more: &[&str], code: i32) -> Vec<String> {
         let data =
             self.world.data(&[&["scope", "import", "acme", "--from", "highlevel"], more].concat(), code);
         let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
@@ -51,14 +52,19 @@ impl Agency {
     }
 
     /// Returns what a location has of Mailgun.
-    fn mailgun_at(&self, id: &str) -> Value {
+    pub fn mailgun_at(&self, id: &str) -> Value {
         let state = self.sandbox.control("GET", "/state", Value::Null);
         let all = state["highlevel"]["locations"].as_array().unwrap().clone();
         all.into_iter().find(|it| it["id"] == id).unwrap()["mailgun"].clone()
     }
 
+    /// Changes settings of the company.
+    pub fn settings(&self, settings: Value) {
+        self.sandbox.control("PUT", &format!("/highlevel/companies/{}/settings", self.company), settings);
+    }
+
     /// Records a Mailgun key with a domain that can be chosen.
-    fn mailgun(&self, key: &str) -> SandboxKey {
+    pub fn mailgun(&self, key: &str) -> SandboxKey {
         let account = self.sandbox.mailgun_account();
         let domain = if key.contains('/') { "mg.berlin.example" } else { "mg.acme.example" };
         self.sandbox.domain(&account, "us", domain, "active");

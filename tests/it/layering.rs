@@ -136,7 +136,7 @@ const EXPOSE_CALLS: &[(&str, usize)] = &[
     ("provider/highlevel/wire.rs", 1),
     ("provider/klaviyo/mod.rs", 2),
     ("provider/mailgun/shape.rs", 3),
-    ("provider/paste.rs", 1),
+    ("provider/paste.rs", 2),
     ("smtp/session.rs", 2),
     ("store/file/content.rs", 2),
     ("store/file/identity.rs", 5),

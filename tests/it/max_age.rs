@@ -55,14 +55,14 @@ fn what_another_secret_proves_is_not_remembered_as_the_record_s() {
     let (_sandbox, mut world) = proven();
     world.set("KEYCTL_SECRET_MAILGUN__ACME", &["key-", &"0".repeat(32)].concat());
     let other = ["validate", "--store", "env"];
-    let ran = world.run(&other).exits(3);
-    assert!(ran.stderr.contains("holds another secret than the one recorded"), "{}", ran.stderr);
+    let ran = world.run(&other).exits(4);
+    assert!(ran.stdout.contains("secret-mismatch"), "{}", ran.stdout);
     assert_eq!(world.data(&["list"], 0)["keys"][0]["last_verdict"], "valid");
     assert!(!world.data(&["audit"], 3).to_string().contains("last-rejected"));
     assert_eq!(one(&world.data(&["validate", "--max-age", "1h"], 0)), json!(["valid", null, 0]));
     // Nor is the verdict on the record's used for the other.
-    let again = world.data(&[&other[..], &["--max-age", "1h"]].concat(), 3);
-    assert_eq!(one(&again), json!(["rejected", "unauthorized", 1]));
+    let again = world.data(&[&other[..], &["--max-age", "1h"]].concat(), 4);
+    assert_eq!(one(&again), json!(["unknown", "secret-mismatch", 0]));
 }
 
 #[test]

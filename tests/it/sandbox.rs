@@ -363,3 +363,30 @@ fn faults_answer_in_the_vendors_place() {
     let faults = sandbox.requests().iter().map(|it| it["fault"].clone()).collect::<Vec<_>>();
     assert_eq!(faults, ["answered", "answered", "processed-then-answered"]);
 }
+
+#[test]
+fn the_lists_of_keys_and_logins_can_lag_behind() {
+    let sandbox = Sandbox::start();
+    let account = sandbox.mailgun_account();
+    sandbox.domain(&account, "us", "mg.acme.example", "active");
+    let admin = sandbox.mailgun_key(&account, "admin").secret;
+    sandbox.settings(&account, json!({"list_lag_ms": 60_000}));
+    let logins = "/v3/domains/mg.acme.example/credentials";
+    let count = |line: &str| call(&sandbox, "US", &admin, line, "").json()["total_count"].clone();
+    let counts = || (count("GET /v1/keys"), count(&format!("GET {logins}")));
+    let made = call(&sandbox, "US", &admin, "POST /v1/keys", "role=admin").json()["key"].clone();
+    assert_eq!(call(&sandbox, "US", &admin, &format!("POST {logins}"), "login=a").status, 200);
+    let secret = made["secret"].as_str().unwrap();
+    assert_eq!(call(&sandbox, "US", secret, "GET /v1/keys", "").status, 200, "it works before it is listed");
+    assert_eq!(counts(), (json!(1), json!(0)));
+    sandbox.clock(61);
+    assert_eq!(counts(), (json!(2), json!(1)));
+    let delete = |path: &str| call(&sandbox, "US", &admin, &format!("DELETE {path}"), "").status;
+    let key = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+    let login = format!("{logins}/a@mg.acme.example");
+    assert_eq!((delete(&key), delete(&login)), (200, 200));
+    assert_eq!(counts(), (json!(2), json!(1)), "they are listed, and gone");
+    assert_eq!((delete(&key), delete(&login)), (404, 404));
+    sandbox.clock(122);
+    assert_eq!(counts(), (json!(1), json!(0)));
+}

@@ -126,7 +126,7 @@ fn locations_come_from_a_csv_file_and_keep_their_names() {
     );
     std::fs::write(world.path("b.csv"), "Location Id,Name\nL1,Zürich Nord\n").unwrap();
     let data = import("b.csv", &[], 0);
-    assert_eq!(data["locations"][0]["change"], "gone");
+    assert_eq!(data["locations"][0]["change"], "missing");
     assert_eq!(
         (&data["locations"][1]["scope"], &data["locations"][1]["change"]),
         (&json!("acme/zurich-sud"), &json!("changed"))

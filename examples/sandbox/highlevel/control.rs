@@ -61,6 +61,13 @@ fn route(world: &mut World, call: &Call, path: &[&str]) -> Answer {
             location.fields.extend(fields);
             Ok(json!(location))
         }
+        ("PUT", ["locations", id, "listed"]) => {
+            let listed: bool = read(body)?;
+            let location = highlevel.locations.iter_mut().find(|it| it.id == *id);
+            let location = location.ok_or_else(|| refused(404, format!("no location {id}")))?;
+            location.listed = listed;
+            Ok(json!(location))
+        }
         ("DELETE", ["locations", id]) => {
             highlevel.locations.retain(|it| it.id != *id);
             Ok(json!({}))

@@ -119,7 +119,7 @@ impl Visit<'_> {
             fields.insert("id".to_owned(), json!(it.id));
             Value::Object(fields)
         };
-        let all = self.world.highlevel.locations.iter().filter(|it| self.sees(it));
+        let all = self.world.highlevel.locations.iter().filter(|it| it.listed && self.sees(it));
         let page: Vec<Value> = all.skip(skip).take(limit).map(shown).collect();
         Reply::json(200, &json!({"locations": page}))
     }
@@ -127,7 +127,9 @@ impl Visit<'_> {
     fn find(&mut self, id: &str) -> Result<usize, Reply> {
         let list = &self.world.highlevel.locations;
         let at = list.iter().position(|it| it.id == id);
-        let at = at.ok_or_else(|| refusal(400, &format!("Location with id {id} not found")))?;
+        let company = self.world.highlevel.companies.get(&self.token.company);
+        let absent = company.map_or(400, |it| it.settings.absent_status);
+        let at = at.ok_or_else(|| refusal(absent, &format!("Location with id {id} not found")))?;
         if self.sees(&list[at]) { Ok(at) } else { Err(refusal(403, FOREIGN)) }
     }
 

@@ -38,11 +38,14 @@ pub struct Settings {
     pub put_loses: Vec<String>,
     /// Whether the Mailgun key of a `PUT` is tried, as the console does.
     pub tries_mailgun: bool,
+    /// What an id that does not exist is answered with: the document has no
+    /// 404, and names 400 and 422.
+    pub absent_status: u16,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { page_limit: 100, put_loses: Vec::new(), tries_mailgun: false }
+        Self { page_limit: 100, put_loses: Vec::new(), tries_mailgun: false, absent_status: 400 }
     }
 }
 
@@ -54,6 +57,8 @@ pub struct Location {
     pub fields: Map<String, Value>,
     /// The Mailgun settings last put; no API reads them back.
     pub mailgun: Option<Value>,
+    /// Whether the list shows it; by its id it is found all the same.
+    pub listed: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -82,7 +87,8 @@ impl Highlevel {
 
     pub fn add_location(&mut self, company: &str, fields: Map<String, Value>) -> String {
         let id = chance::alphanumeric(20);
-        self.locations.push(Location { id: id.clone(), company: company.to_owned(), fields, mailgun: None });
+        let company = company.to_owned();
+        self.locations.push(Location { id: id.clone(), company, fields, mailgun: None, listed: true });
         id
     }
 

@@ -10,7 +10,8 @@ use super::credentials::{full, password};
 use super::keys::later;
 use super::logs::Sent;
 use super::model::{
-    Allowed, Credential, Dns, Domain, DomainKind, Key, Kind, Mailgun, Region, Role, Route, Settings, State,
+    Allowed, Credential, Dns, Domain, DomainKind, Key, Kind, Mailgun, Region, Role, Route, Settings, Span,
+    State,
 };
 use crate::call::{Call, Reply};
 use crate::chance;
@@ -156,6 +157,7 @@ impl NewKey {
             disabled_reason: None,
             usable_from: created,
             dies: None,
+            listed: Span::from(created),
         };
         mailgun.add_key(key);
         Ok(json!({"id": id, "secret": secret}))
@@ -191,7 +193,7 @@ fn change_key(mailgun: &mut Mailgun, id: &str, call: &Call, now: Timestamp) -> A
     key.updated = now;
     let shown = json!(key);
     if change.delete {
-        mailgun.delete_key(id, now);
+        mailgun.delete_key(id, now, now);
     }
     Ok(shown)
 }
@@ -287,6 +289,7 @@ impl NewCredential {
             region: self.region,
             domain: domain.to_owned(),
             created: now,
+            listed_from: now,
         };
         let shown = json!({"login": credential.login, "password": credential.password});
         mailgun.put_credential(credential);

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::keys::later;
 use super::model::Credential;
 use super::{Visit, page};
 use crate::call::Reply;
@@ -17,20 +18,28 @@ pub fn list(visit: &mut Visit) -> Reply {
         Err(reply) => return reply,
     };
     let Some(domain) = domain(visit) else { return no_domain() };
-    let logins = logins(visit, &domain);
-    let mailgun = &visit.world.mailgun;
+    let all = shown_logins(visit, &domain);
     let shown = |it: &Credential| {
         json!({"mailbox": it.login, "login": it.login, "created_at": moment::numeric_zone(it.created),
             "size_bytes": null})
     };
-    let items: Vec<Value> = logins
-        .iter()
-        .skip(skip)
-        .take(limit)
-        .filter_map(|login| mailgun.credentials.get(&(visit.region, login.clone())))
-        .map(shown)
-        .collect();
-    Reply::json(200, &json!({"items": items, "total_count": logins.len()}))
+    let items: Vec<Value> = all.iter().skip(skip).take(limit).map(shown).collect();
+    Reply::json(200, &json!({"items": items, "total_count": all.len()}))
+}
+
+/// Returns the logins that the list of a domain shows: it may lag behind.
+fn shown_logins(visit: &mut Visit, domain: &str) -> Vec<Credential> {
+    let (now, region, suffix) = (visit.now, visit.region, format!("@{domain}"));
+    let logins = logins(visit, domain);
+    let late = visit.account().late_logins.clone();
+    let mailgun = &visit.world.mailgun;
+    let there = logins.iter().filter_map(|login| mailgun.credentials.get(&(region, login.clone())));
+    let mut all: Vec<Credential> = there.filter(|it| it.listed_from <= now).cloned().collect();
+    let deleted = late.into_iter().filter(|(at, it, until)| {
+        *at == region && it.login.ends_with(&suffix) && now < *until && !logins.contains(&it.login)
+    });
+    all.extend(deleted.map(|(_, it, _)| it));
+    all
 }
 
 /// `POST …/credentials`
@@ -67,7 +76,10 @@ pub fn delete(visit: &mut Visit) -> Reply {
         let message = format!("Cannot delete system mailbox: {login}");
         return Reply::json(400, &json!({"message": message}));
     }
-    visit.mailgun().remove_credential(region, &login);
+    let until = later(visit.now, visit.account().settings.list_lag_ms);
+    if let Some(removed) = visit.mailgun().remove_credential(region, &login) {
+        visit.account().late_logins.push((region, removed, until));
+    }
     Reply::json(200, &json!({"message": "Credentials have been deleted", "spec": login}))
 }
 
@@ -99,6 +111,9 @@ fn set_password(visit: &mut Visit, login: String, domain: String, message: &str)
         return Reply::json(400, &json!({"message": message}));
     }
     let password = chosen.unwrap_or_else(password);
+    let lag = visit.account().settings.list_lag_ms;
+    let before = visit.world.mailgun.credentials.get(&(visit.region, login.clone()));
+    let listed_from = before.map_or_else(|| later(visit.now, lag), |it| it.listed_from);
     let credential = Credential {
         login: login.clone(),
         password: password.clone(),
@@ -106,6 +121,7 @@ fn set_password(visit: &mut Visit, login: String, domain: String, message: &str)
         region: visit.region,
         domain,
         created: visit.now,
+        listed_from,
     };
     visit.mailgun().put_credential(credential);
     let mut credentials = serde_json::Map::new();

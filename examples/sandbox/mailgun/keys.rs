@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Visit;
-use super::model::{Key, Kind, Role};
+use super::model::{Key, Kind, Role, Span};
 use crate::call::Reply;
 use crate::{chance, moment};
 
@@ -23,7 +23,8 @@ pub fn list(visit: &mut Visit) -> Reply {
     let with_disabled = visit.account().settings.list_is_disabled;
     let mailgun = &visit.world.mailgun;
     let items: Vec<Value> = mailgun
-        .listed_keys(&visit.caller.account, visit.now)
+        .keys_of(&visit.caller.account)
+        .filter(|key| key.is_shown(visit.now))
         .filter(|key| kind.is_none_or(|kind| key.kind == kind))
         .filter(|key| domain.is_none_or(|domain| key.domain_name.as_deref() == Some(domain)))
         .map(|key| shown(key, with_disabled))
@@ -61,7 +62,7 @@ pub fn create(visit: &mut Visit) -> Reply {
     };
     let settings = visit.account().settings.clone();
     let mailgun = &visit.world.mailgun;
-    let count = || mailgun.listed_keys(&visit.caller.account, visit.now).count();
+    let count = || mailgun.keys_of(&visit.caller.account).filter(|it| it.exists(visit.now)).count();
     if settings.key_limit.is_some_and(|limit| count() >= limit) {
         return Reply::json(403, &json!({"message": "could not create key, account limit reached"}));
     }
@@ -85,6 +86,7 @@ pub fn create(visit: &mut Visit) -> Reply {
         disabled_reason: None,
         usable_from: later(visit.now, settings.birth_delay_ms),
         dies: None,
+        listed: Span::from(later(visit.now, settings.list_lag_ms)),
     };
     let mut shown = shown(&key, true);
     shown["secret"] = Value::from(key.secret.clone());
@@ -95,13 +97,13 @@ pub fn create(visit: &mut Visit) -> Reply {
 /// `DELETE /v1/keys/{id}`
 pub fn delete(visit: &mut Visit) -> Reply {
     let (now, account) = (visit.now, visit.caller.account.clone());
-    let delay = visit.account().settings.death_delay_ms;
+    let (delay, lag) = (visit.account().settings.death_delay_ms, visit.account().settings.list_lag_ms);
     let id = visit.parameter(0).to_owned();
     let mailgun = visit.mailgun();
-    if !mailgun.keys.get(&id).is_some_and(|key| key.account == account && key.listed(now)) {
+    if !mailgun.keys.get(&id).is_some_and(|key| key.account == account && key.exists(now)) {
         return Reply::json(404, &json!({"message": "no key matching id"}));
     }
-    mailgun.delete_key(&id, later(now, delay));
+    mailgun.delete_key(&id, later(now, delay), later(now, lag));
     Reply::json(200, &json!({"message": "key deleted"}))
 }
 

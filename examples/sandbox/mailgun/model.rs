@@ -69,14 +69,38 @@ pub struct Key {
     pub disabled_reason: Option<String>,
     /// It authenticates from here on.
     pub usable_from: Timestamp,
-    /// Deleted: gone from the list, and dead from this moment on.
+    /// Deleted: dead from this moment on.
     pub dies: Option<Timestamp>,
+    /// When the list begins to show it, and when it no longer does.
+    pub listed: Span,
+}
+
+/// How long the list of an account shows something.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Span {
+    pub from: Timestamp,
+    pub until: Option<Timestamp>,
+}
+
+impl Span {
+    pub fn from(from: Timestamp) -> Self {
+        Self { from, until: None }
+    }
+
+    pub fn holds(self, now: Timestamp) -> bool {
+        self.from <= now && self.until.is_none_or(|until| now < until)
+    }
 }
 
 impl Key {
-    /// Whether the list shows it.
-    pub fn listed(&self, now: Timestamp) -> bool {
+    /// Whether it is there: neither deleted nor expired.
+    pub fn exists(&self, now: Timestamp) -> bool {
         self.dies.is_none() && self.expires.is_none_or(|at| now < at)
+    }
+
+    /// Whether the list shows it.
+    pub fn is_shown(&self, now: Timestamp) -> bool {
+        self.listed.holds(now) && self.expires.is_none_or(|at| now < at)
     }
 
     /// Whether it authenticates.
@@ -170,6 +194,8 @@ pub struct Credential {
     pub region: Region,
     pub domain: String,
     pub created: Timestamp,
+    /// When the list of its domain begins to show it.
+    pub listed_from: Timestamp,
 }
 
 /// An inbound route.
@@ -202,6 +228,9 @@ pub struct Settings {
     pub birth_delay_ms: i64,
     /// A deleted key goes on working for this long.
     pub death_delay_ms: i64,
+    /// What the API makes or deletes shows in the lists of keys and logins this
+    /// much later.
+    pub list_lag_ms: i64,
     /// `delivered` and `failed` events come this long after `accepted`.
     pub delivery_delay_ms: i64,
     /// What a role without the right gets on `/v1/keys`: 403 or 401.
@@ -227,6 +256,7 @@ impl Default for Settings {
             key_limit: None,
             birth_delay_ms: 0,
             death_delay_ms: 0,
+            list_lag_ms: 0,
             delivery_delay_ms: 0,
             denied_keys_status: 403,
             unverified_status: 400,
@@ -252,6 +282,8 @@ pub struct Account {
     pub keys: Vec<String>,
     pub domains: Vec<(Region, String)>,
     pub logins: Vec<(Region, String)>,
+    /// Deleted logins that the list still shows, and until when.
+    pub late_logins: Vec<(Region, Credential, Timestamp)>,
     pub routes: Vec<Route>,
     pub allowlist: Vec<Allowed>,
     /// Addresses a sandbox domain may write to, and whether they agreed.
@@ -314,19 +346,17 @@ impl Mailgun {
         self.keys.get(self.by_secret.get(secret)?)
     }
 
-    /// Returns an account's keys that the list shows.
-    pub fn listed_keys<'a>(&'a self, account: &'a str, now: Timestamp) -> impl Iterator<Item = &'a Key> {
+    /// Returns an account's keys, deleted ones too, in the order made.
+    pub fn keys_of<'a>(&'a self, account: &'a str) -> impl Iterator<Item = &'a Key> {
         let ids = self.accounts.get(account).map(|it| it.keys.as_slice()).unwrap_or_default();
-        ids.iter().filter_map(|id| self.keys.get(id)).filter(move |key| key.listed(now))
+        ids.iter().filter_map(|id| self.keys.get(id))
     }
 
-    /// Marks a key as deleted and takes it out of its account's list.
-    pub fn delete_key(&mut self, id: &str, dies: Timestamp) {
+    /// Marks a key as deleted: when it stops to work, and to be listed.
+    pub fn delete_key(&mut self, id: &str, dies: Timestamp, unlisted: Timestamp) {
         let Some(key) = self.keys.get_mut(id) else { return };
         key.dies = Some(dies);
-        if let Some(account) = self.accounts.get_mut(&key.account) {
-            account.keys.retain(|it| it != id);
-        }
+        key.listed.until = Some(unlisted);
     }
 
     /// Returns an account's domain in a region.

@@ -2,6 +2,7 @@
 //! secret comes before the secret is asked for; everything that can refuse it
 //! at all comes before it is kept.
 
+use crate::commands::announcement::must_be_settled;
 use crate::commands::described::{Described, say_the_kind};
 use crate::commands::intake::Taken;
 use crate::commands::keeping::{Existing, Keeping};
@@ -56,7 +57,7 @@ impl Added {
 ///
 /// # Errors
 /// Exit 2 for what is no such key, exit 7 when the store cannot be written,
-/// exit 9 for a key that is there already.
+/// exit 9 for a key that is there already, or may have been made by API.
 pub fn add(
     context: &Context,
     mut wanted: Wanted,
@@ -66,6 +67,7 @@ pub fn add(
     let inventory = context.inventory()?;
     let Wanted { key, described } = &mut wanted;
     described.check(key.provider)?;
+    must_be_settled(inventory, key)?;
     let keeping = Keeping::begin(context, inventory, key, manner.existing)?;
     inherit(described, keeping.seen());
     let place = keeping.store.describe().location;

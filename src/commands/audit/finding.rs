@@ -74,7 +74,8 @@ rules! {
     SameAsAgency => "same-as-agency", Warning, "A location's key is the agency's key";
     TooPowerful => "account-key-for-sending", Note, "An account key where a sending key would do";
     NotEffective => "not-effective", Warning, "The key is recorded where no key is in effect";
-    LocationGone => "location-gone", Warning, "The platform no longer lists this location";
+    LocationGone => "location-gone", Warning, "The platform says that this location does not exist any more";
+    LocationMissing => "location-missing", Note, "No import lists this location any more; it is still served";
     EuDomain => "eu-domain", Warning, "The chosen domain is in the EU region, where it cannot be chosen";
     DomainUnfit => "domain-unfit", Warning, "The chosen domain could not be chosen at the last check";
     DomainShared => "domain-shared", Warning, "Several locations send from one domain";

@@ -78,7 +78,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         keys.iter().filter(|(_, it)| it.state == KeyState::Active).map(|(key, it)| (*key, *it)).collect();
     findings.extend(together::same_secrets(&active));
     findings.extend(together::domains(inventory, &verdicts, &active, &scopes));
-    findings.extend(together::gone(inventory, &scopes));
+    findings.extend(together::missing(inventory, &scopes));
     findings.extend(together::rotations(inventory, &keys, now));
     findings.extend(together::machine(context, &keys));
     let mut online = online::Found::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::finding::{Finding, Id};
 use crate::commands::remember::Asked;
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Stored, other_version};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::store::StoreProblem;
@@ -36,12 +36,22 @@ impl<'a> Secrets<'a> {
             let detail = format!("its secret cannot be read: the {store} store does not answer");
             return Err(undecided(detail, "`keyctl store status`".to_owned()));
         }
-        match self.context.secret(self.inventory, key, record, Slot::Current) {
-            Ok(Some(secret)) => {
+        match self.context.stored(self.inventory, key, record, Slot::Current) {
+            Ok(Stored::Fits(secret)) => {
                 self.read += 1;
                 Ok(secret)
             }
-            Ok(None) => {
+            // What another version may see says nothing of this one.
+            Ok(Stored::OtherVersion(slot, _)) => {
+                self.read += 1;
+                let fix = format!("`keyctl rotate {key} --status`");
+                Err(undecided(other_version(key, slot), fix))
+            }
+            Ok(Stored::Mismatch(mismatch)) => {
+                self.read += 1;
+                Err(undecided(format!("{}; it was not sent", mismatch.message()), mismatch.hint()))
+            }
+            Ok(Stored::Absent) => {
                 let again = self.context.store_again(self.inventory, key, record);
                 Err(undecided(format!("the {store} store has no secret of it"), again))
             }
@@ -60,7 +70,7 @@ impl<'a> Secrets<'a> {
     pub fn own(&mut self, key: &KeyRef, record: &Record) -> Option<Secret> {
         let secret = self.read(key, record).ok()?;
         let asked = Asked::of(self.context, self.inventory, key, record, &secret);
-        (asked != Asked::Another).then_some(secret)
+        asked.is_current().then_some(secret)
     }
 
     /// Returns whether stores failed and not a single secret was read.

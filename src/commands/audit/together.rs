@@ -135,14 +135,33 @@ fn shared_domains(inventory: &Inventory, scopes: &BTreeSet<Scope>) -> Vec<Findin
     found
 }
 
-/// Returns the locations that the platform no longer lists.
-pub fn gone(inventory: &Inventory, scopes: &BTreeSet<Scope>) -> Vec<Finding> {
-    let gone = inventory.scopes().filter(|(scope, place)| place.gone && scopes.contains(scope));
-    gone.map(|(scope, _)| {
-        let detail = "the last import no longer found it";
-        Finding::on_scope(Id::LocationGone, &scope, detail, format!("`keyctl scope remove {scope}`"))
-    })
-    .collect()
+/// Returns the locations that an import did not find.
+pub fn missing(inventory: &Inventory, scopes: &BTreeSet<Scope>) -> Vec<Finding> {
+    let missing = inventory
+        .scopes()
+        .filter(|(scope, place)| (place.gone || place.missing.is_some()) && scopes.contains(scope));
+    missing
+        .map(|(scope, place)| {
+            let ask = format!("`keyctl scope import {} --from highlevel` asks for it", scope.agency);
+            let remove = format!("`keyctl scope remove {scope}`");
+            match (place.gone, place.missing.map(rfc3339)) {
+                (true, Some(since)) => {
+                    let detail =
+                        format!("HighLevel says that it does not exist any more (missing since {since})");
+                    Finding::on_scope(Id::LocationGone, &scope, detail, remove)
+                }
+                (true, None) => {
+                    let detail = "an earlier import did not find it";
+                    Finding::on_scope(Id::LocationGone, &scope, detail, format!("{ask}; or {remove}"))
+                }
+                (false, since) => {
+                    let since = since.unwrap_or_default();
+                    let detail = format!("no import lists it since {since}; it is still served");
+                    Finding::on_scope(Id::LocationMissing, &scope, detail, ask)
+                }
+            }
+        })
+        .collect()
 }
 
 /// Returns the rotations that could go on, do not get on, or have a retired

@@ -1,11 +1,12 @@
 //! `keyctl consumer add`.
 
 use super::report::{Line, Lines};
-use crate::commands::{completions, delivering};
+use crate::commands::{completions, delivering, described};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::text::printable;
+use crate::key::shape::shown;
+use crate::key::text::{first_hidden, printable};
 use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record, Scope};
 use crate::rotation::{Delivery, Progress, Rotation, Stage};
 
@@ -112,11 +113,13 @@ fn already<'a>(record: &'a Record, wanted: &Consumer) -> Option<&'a Consumer> {
     })
 }
 
-/// Checks that a browser can be sent there.
+/// Checks that a browser can be sent there, to what is seen.
 fn web_address(text: &str) -> Result<String, String> {
+    if let Some((at, named)) = first_hidden(text) {
+        return Err(format!("`{}` has {named}, as character {at}; take it out", shown(text, 80)));
+    }
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let plain = |c: char| !c.is_whitespace() && !c.is_control();
-    match rest.is_some_and(|it| !it.is_empty() && !it.starts_with('/') && it.chars().all(plain)) {
+    match rest.is_some_and(|it| !it.is_empty() && !it.starts_with('/') && !it.contains(' ')) {
         true => Ok(text.to_owned()),
         false => Err(format!("`{}` is no web address; it begins with `https://`", printable(text, 80))),
     }
@@ -141,12 +144,8 @@ fn enter(rotation: &mut Rotation, key: &KeyRef, consumers: &[Consumer]) {
 
 fn wanted(args: &Args, inventory: &Inventory, key: &KeyRef) -> Result<Vec<Consumer>, Situation> {
     let name = args.name.trim();
-    if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Situation::usage(format!(
-            "`{}` cannot name a consumer: it is empty or has control characters",
-            printable(name, 60)
-        )));
-    }
+    described::check_place("NAME", name)?;
+    is_seen(&args.command)?;
     let command = argv(&args.command)?;
     let kind = match (args.kind, command.is_empty()) {
         (Some(ConsumerKind::Command), true) => {
@@ -205,6 +204,14 @@ fn effective_at(inventory: &Inventory, key: &KeyRef) -> Vec<Scope> {
     });
     let scopes = mine.map(|(scope, _)| scope);
     scopes.filter(|scope| inventory.effective(scope).iter().any(|it| it.key == key)).collect()
+}
+
+/// Checks that a command is what is seen of it: it is shown for approval.
+fn is_seen(command: &[String]) -> Result<(), Situation> {
+    let found = command.iter().enumerate().find_map(|(n, it)| Some((n + 1, first_hidden(it)?)));
+    let Some((n, (at, named))) = found else { return Ok(()) };
+    let message = format!("argument {n} of the command has {named}, as character {at}");
+    Err(Situation::usage(message).hint("take that character out; what needs it can stand in a script"))
 }
 
 /// Returns the argument list: several values as they are, a single one taken

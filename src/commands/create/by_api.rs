@@ -1,23 +1,24 @@
 //! A key made by API: announced in the inventory before it is asked for, under
 //! a name that carries the record's id, so that one whose secret was lost on
-//! the way is found in the list and deleted. Never asked for twice blindly.
+//! the way is found in the list and deleted (`lost_key`). Asked for once; not
+//! again before it is known what became of that.
 
 use std::time::{Duration, Instant};
 
 use super::New;
+use super::lost_key::Search;
+use crate::clock::Span;
 use crate::commands::add::one::Added;
 use crate::commands::keeping::{Existing, Keeping};
-use crate::commands::managing::Managing;
+use crate::commands::managing::{Keyed, Managing};
 use crate::commands::proving::{self, Proof};
-use crate::commands::remember;
+use crate::commands::{announcement, remember};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{Expiry, Kind, Reason, Record, Secret, Verdict};
+use crate::key::{CreateCall, Expiry, Kind, Reason, Record, Secret, Verdict, record};
 use crate::provider::{self, CreatedKey, Family, KeyAdmin, NewKey, RemoteKey, Trouble};
 
-/// How often a key is asked for when the answer to the first call was lost.
-const ATTEMPTS: usize = 2;
 /// How long a new key may be unknown to its provider (Mailgun documents that
 /// it is eventually consistent, and no number).
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,22 +32,23 @@ struct Workshop<'a> {
     new: &'a New<'a>,
     admin: &'a dyn KeyAdmin,
     managing: &'a Managing,
-    /// What the key is called at its provider; the record's id is in it.
+    /// What the key is called at its provider; the record's mark is in it.
     name: String,
-    /// The mark alone.
-    mark: String,
+    settle: Span,
 }
 
 /// Makes the key, keeps it, and proves it.
 ///
 /// # Errors
 /// Exit 1 when the provider says no, exit 4 when it is not known whether it
-/// made one, exit 7 when the store fails, exit 9 for a key that is there.
+/// made one (the announcement stays), exit 7 when the store fails, exit 9 for a
+/// key that is there.
 pub fn make(context: &Context, new: &New<'_>, managing: &Managing) -> anyhow::Result<Added> {
     let inventory = context.inventory()?;
     let Some(admin) = provider::provider(new.key.provider).keys() else {
         return Err(Situation::usage(format!("the API of {} makes no keys", new.key.provider)).into());
     };
+    let settle = context.settle(new.key.provider)?;
     let mut keeping = Keeping::begin(context, inventory, &new.key, Existing::Refuse)?;
     let place = keeping.store.describe().location;
     context.console.note(format!(
@@ -55,11 +57,11 @@ pub fn make(context: &Context, new: &New<'_>, managing: &Managing) -> anyhow::Re
         managing.keyed.key,
         keeping.store.name()
     ));
-    let mark = format!("[keyctl {}]", keeping.id());
+    let mark = record::mark(keeping.id());
     let room = LONGEST_NAME.saturating_sub(mark.len() + 1);
     let name: String = new.name().chars().take(room).collect();
-    let workshop =
-        Workshop { context, new, admin, managing, name: format!("{} {mark}", name.trim_end()), mark };
+    let name = format!("{} {mark}", name.trim_end());
+    let workshop = Workshop { context, new, admin, managing, name, settle };
     let (secret, remote) = workshop.make(&mut keeping)?;
     workshop.keep(inventory, keeping, &secret, &remote)
 }
@@ -71,30 +73,50 @@ impl Workshop<'_> {
             let remote = RemoteKey { id: self.id_of(&secret), ..RemoteKey::default() };
             return Ok((secret, remote));
         }
-        if keeping.seen().is_some_and(|it| self.announced(it)) {
-            self.clear_orphans(keeping.seen().and_then(|it| it.login.as_deref()))?;
+        if let Some(record) = keeping.seen().filter(|it| it.is_unsettled()) {
+            self.settle(record)?;
         }
         let login = self.login()?;
         keeping.announce(self.new.kind, |record| self.describe(record, login.as_deref()))?;
-        for attempt in 1..=ATTEMPTS {
-            match self.ask(login.as_deref()) {
-                Ok(CreatedKey { secret, remote }) => return Ok((secret, remote)),
-                Err(trouble) if trouble.outcome_unknown => {
-                    let detail = &trouble.detail;
-                    self.context.console.warning(format!("whether a key was made is not known: {detail}"));
-                    self.clear_orphans(login.as_deref())?;
-                    if attempt == ATTEMPTS {
-                        keeping.withdraw()?;
-                        return Err(self.not_made(&trouble).into());
-                    }
-                }
-                Err(trouble) => {
-                    keeping.withdraw()?;
-                    return Err(self.not_made(&trouble).into());
-                }
+        match self.ask(login.as_deref()) {
+            Ok(CreatedKey { secret, remote }) => Ok((secret, remote)),
+            Err(trouble) if trouble.outcome_unknown => Err(match keeping.seen() {
+                Some(record) => self.search(&self.managing.keyed, record).after_lost_reply(&trouble),
+                None => self.not_made(&trouble).into(),
+            }),
+            Err(trouble) => {
+                keeping.withdraw()?;
+                Err(self.not_made(&trouble).into())
             }
         }
-        Err(Situation::failed("not-made", format!("`{}` was not made", self.new.key)).into())
+    }
+
+    /// Finds out what became of an earlier call, by the key that made it.
+    fn settle(&self, record: &Record) -> anyhow::Result<()> {
+        let using = record.create_call.as_ref().and_then(|it| it.using.as_ref());
+        let Some(using) = using.filter(|it| **it != self.managing.keyed.key) else {
+            return self.search(&self.managing.keyed, record).settle();
+        };
+        let manager = Keyed::read(self.context, self.context.inventory()?, using).map_err(|error| {
+            let key = &self.new.key;
+            let message =
+                format!("whether a key was made for `{key}` only the list of `{using}` tells: {error:#}");
+            let hint = format!("if you know that none was made: {}", announcement::not_made_command(key));
+            Situation::new(Exit::Unknown, "outcome-unknown", message).hint(hint)
+        })?;
+        self.search(&manager, record).settle()
+    }
+
+    fn search<'s>(&'s self, manager: &'s Keyed, record: &'s Record) -> Search<'s> {
+        Search {
+            context: self.context,
+            admin: self.admin,
+            manager,
+            key: &self.new.key,
+            record,
+            settle: self.settle,
+            again: self.new.again(&[]),
+        }
     }
 
     fn ask(&self, login: Option<&str>) -> Result<CreatedKey, Trouble> {
@@ -113,65 +135,14 @@ impl Workshop<'_> {
         self.admin.create(net.by(&self.managing.keyed.credential()), &wanted)
     }
 
-    /// Returns whether a record was announced by an earlier run of this
-    /// command: then a key may exist that nobody knows the secret of.
-    fn announced(&self, record: &Record) -> bool {
-        record.remote_name.as_ref().is_some_and(|it| it.contains(&self.mark))
-    }
-
     /// Describes the record before there is a key.
     fn describe(&self, record: &mut Record, login: Option<&str>) {
         self.new.described.fill(record);
         record.login = login.map(str::to_owned).or(record.login.take());
         record.remote_name = Some(self.name.clone());
         record.role.clone_from(&self.new.role);
-    }
-
-    fn family(&self) -> Family<'_> {
-        let described = &self.new.described;
-        Family { kind: self.new.kind, domain: described.domain.as_ref(), region: described.region }
-    }
-
-    fn list(&self) -> anyhow::Result<Vec<RemoteKey>> {
-        let rows = self
-            .admin
-            .list(proving::net(self.context)?.by(&self.managing.keyed.credential()), &self.family());
-        rows.map_err(|trouble| {
-            let message = format!("the list of keys could not be read: {}", trouble.detail);
-            let hint = format!(
-                "a key may have been made; the same command finds it: `keyctl create {}`",
-                self.new.key
-            );
-            Situation::new(Exit::Unknown, trouble.reason.as_str(), message).hint(hint).into()
-        })
-    }
-
-    /// Deletes what an interrupted attempt made: its secret is known to nobody.
-    fn clear_orphans(&self, login: Option<&str>) -> anyhow::Result<()> {
-        let is_ours = |row: &RemoteKey| match self.new.kind {
-            Kind::Smtp => login.is_some_and(|it| row.id.eq_ignore_ascii_case(it)),
-            _ => row.name.as_ref().is_some_and(|name| name.contains(&self.mark)),
-        };
-        for row in self.list()?.iter().filter(|row| is_ours(row)) {
-            self.context.console.note(format!(
-                "note: a key that an interrupted attempt made is deleted again, its secret is not known ({})",
-                row.id
-            ));
-            self.delete(&row.id)?;
-        }
-        Ok(())
-    }
-
-    fn delete(&self, id: &str) -> anyhow::Result<()> {
-        let net = proving::net(self.context)?;
-        let result = self.admin.delete(net.by(&self.managing.keyed.credential()), &self.family(), id);
-        result.map(|_| ()).map_err(|trouble| {
-            let message =
-                format!("the key {id} at {} was not deleted: {}", self.new.key.provider, trouble.detail);
-            Situation::new(Exit::Unknown, trouble.reason.as_str(), message)
-                .hint(format!("its secret is not known; `keyctl create {}` tries again", self.new.key))
-                .into()
-        })
+        let using = Some(self.managing.keyed.key.clone());
+        record.create_call = Some(CreateCall { at: self.context.now(), using });
     }
 
     /// Returns the login of a new SMTP key: one that nobody has.
@@ -179,7 +150,16 @@ impl Workshop<'_> {
         let Some(login) = self.new.described.login.clone().filter(|_| self.new.kind == Kind::Smtp) else {
             return Ok(None);
         };
-        let rows = self.list()?;
+        let described = &self.new.described;
+        let family =
+            Family { kind: self.new.kind, domain: described.domain.as_ref(), region: described.region };
+        let net = proving::net(self.context)?;
+        let rows =
+            self.admin.list(net.by(&self.managing.keyed.credential()), &family).map_err(|trouble| {
+                let message = format!("the list of logins could not be read: {}", trouble.detail);
+                Situation::new(Exit::Unknown, trouble.reason.as_str(), message)
+                    .hint("nothing was made; try again later")
+            })?;
         let taken = |it: &str| rows.iter().any(|row| row.id.eq_ignore_ascii_case(it));
         if !taken(&login) {
             return Ok(Some(login));
@@ -198,15 +178,14 @@ impl Workshop<'_> {
     }
 
     fn not_made(&self, trouble: &Trouble) -> Situation {
-        let passing = trouble.outcome_unknown
-            || matches!(
-                trouble.reason,
-                Reason::Unreachable
-                    | Reason::Tls
-                    | Reason::RateLimited
-                    | Reason::ProviderError
-                    | Reason::IpBlocked
-            );
+        let passing = matches!(
+            trouble.reason,
+            Reason::Unreachable
+                | Reason::Tls
+                | Reason::RateLimited
+                | Reason::ProviderError
+                | Reason::IpBlocked
+        );
         let exit = if passing { Exit::Unknown } else { Exit::Failed };
         let message = format!("`{}` was not made: {}", self.new.key, trouble.detail);
         let situation = Situation::new(exit, trouble.reason.as_str(), message);
@@ -235,6 +214,7 @@ impl Workshop<'_> {
         if kind == Kind::Smtp {
             described.login = keeping.seen().and_then(|it| it.login.clone()).or(described.login);
         }
+        let announced = keeping.seen().cloned();
         let proof = Proof::of(key, kind, &described, secret, None);
         let tell = |record: &mut Record| {
             record.remote_name = Some(self.name.clone()).filter(|_| kind != Kind::Smtp);
@@ -253,7 +233,7 @@ impl Workshop<'_> {
         });
         let mut record = match kept {
             Ok(record) => record,
-            Err(error) => return Err(self.undo(error, remote)),
+            Err(error) => return Err(self.undo(error, announced.as_ref(), remote)),
         };
         let proof = self.prove(proof, inventory)?;
         self.context.update(|inventory| {
@@ -279,10 +259,12 @@ impl Workshop<'_> {
         })
     }
 
-    /// A key that could not be kept is of use to nobody.
-    fn undo(&self, error: anyhow::Error, remote: &RemoteKey) -> anyhow::Error {
-        match self.delete(&remote.id) {
-            Ok(()) => error.context("the new key could not be kept and was deleted again"),
+    /// A key that could not be kept is of use to nobody. It stays announced: its
+    /// end was not seen yet.
+    fn undo(&self, error: anyhow::Error, announced: Option<&Record>, remote: &RemoteKey) -> anyhow::Error {
+        let Some(record) = announced else { return error };
+        match self.search(&self.managing.keyed, record).delete(&remote.id) {
+            Ok(_) => error.context("the new key could not be kept and was deleted again"),
             Err(undeleted) => {
                 self.context.console.warning(format!("{undeleted:#}"));
                 error.context(format!("the new key {} could not be kept", remote.id))

@@ -4,6 +4,8 @@
 
 mod by_api;
 mod like;
+mod lost_key;
+mod not_made;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -32,9 +34,11 @@ Examples:
   keyctl create mailgun@acme --role developer --expires-in 90d
   keyctl create klaviyo@acme --permissions campaigns:read,profiles:read --open
   keyctl create brevo@acme --print-url        only tells where it is made
+  keyctl create mailgun@acme --not-made       you looked: the lost call made none
 
 Mailgun keys are made by API, by an account key of the role admin; the others in the provider's
-console, and pasted.")]
+console, and pasted. A call whose reply was lost leaves the key announced (`pending`), exit 4: the
+same command, after KEYCTL_SETTLE (2m), looks for that key and deletes it before it makes another.")]
 pub struct Args {
     /// PROVIDER[:LABEL]@AGENCY[/LOCATION]
     #[arg(value_name = "KEYREF", add = completions::keys())]
@@ -84,6 +88,10 @@ pub struct Args {
     /// Read the key that was made in the console from stdin
     #[arg(long, conflicts_with = "using")]
     stdin: bool,
+    /// No key was made: by your word the one that is announced is forgotten
+    #[arg(long, conflicts_with_all = ["kind", "domain", "login", "region", "role", "permissions", "expires_in",
+        "name", "note", "consumer", "like", "using", "print_url", "open", "stdin"])]
+    not_made: bool,
 }
 
 /// The key that is to be made.
@@ -93,6 +101,8 @@ struct New<'a> {
     kind: Kind,
     /// The key that `--like` names.
     like: Option<Like>,
+    /// The key that `--using` names.
+    using: Option<KeyRef>,
     described: Described,
     role: Option<String>,
     /// As they are asked for in a console: also `read-only`, `full`.
@@ -114,6 +124,9 @@ enum How {
 /// that is there already, exit 7 when the store cannot be written.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = add::complete(context, &args.key)?;
+    if args.not_made {
+        return not_made::run(context, &key);
+    }
     let new = New::read(context, &args, key)?;
     if args.print_url {
         return print(context, &new);
@@ -175,20 +188,10 @@ impl<'a> New<'a> {
         if kind == Kind::Smtp && args.expires_in.is_some() {
             return Err(Situation::usage("an SMTP password does not expire; leave `--expires-in` out").into());
         }
-        if let (Some(span), Some((least, most))) =
-            (args.expires_in, provider::provider(key.provider).lifetimes())
-            && (span.seconds < least.seconds || span.seconds > most.seconds)
-        {
-            let (least, most) = (spoken(least.seconds), spoken(most.seconds));
-            return Err(Situation::usage(format!(
-                "{} keys live {least} to {most}, or without end",
-                key.provider
-            ))
-            .hint("choose another `--expires-in`, or leave it out")
-            .into());
-        }
+        check_lifetime(key.provider, args.expires_in)?;
         described::one_line("--name", args.name.as_deref())?;
-        Ok(Self { args, key, kind, like, described, role, permissions })
+        let using = args.using.as_ref().map(|it| context.complete(it)).transpose()?;
+        Ok(Self { args, key, kind, like, using, described, role, permissions })
     }
 
     /// Returns the key that a person clones, since not all that it may do is known.
@@ -215,9 +218,9 @@ impl<'a> New<'a> {
             .ok_or_else(|| Situation::usage(format!("{} has no console for that", self.key.provider)))
     }
 
-    /// Returns the command that takes in the key a person made: what was asked
-    /// for is asked for again, else it would not be compared with.
-    fn again(&self) -> String {
+    /// Returns the command that asks for the same key again, with more options:
+    /// what was not asked for again would not be compared with.
+    fn again(&self, more: &[&str]) -> String {
         let Self { args, key, .. } = self;
         fn said<T: ToString>(option: &str, value: Option<&T>) -> Vec<String> {
             value.map(|it| vec![option.to_owned(), it.to_string()]).unwrap_or_default()
@@ -236,15 +239,30 @@ impl<'a> New<'a> {
             said("--note", args.note.as_ref()),
             consumers.collect::<Vec<_>>().concat(),
             said("--like", self.like.as_ref().map(|it| &it.key)),
+            said("--using", self.using.as_ref()),
         ];
         let command = ["keyctl", "create", key.as_str()].map(str::to_owned);
-        spelt(&[&command[..], &parts.concat(), &["--stdin".to_owned()]].concat())
+        let more: Vec<String> = more.iter().map(|it| (*it).to_owned()).collect();
+        spelt(&[&command[..], &parts.concat(), &more].concat())
     }
 
     /// Returns what the key is to be called at the provider.
     fn name(&self) -> String {
         self.args.name.clone().unwrap_or_else(|| format!("keyctl {}", self.key))
     }
+}
+
+/// Refuses a lifetime that the provider's keys cannot have.
+fn check_lifetime(id: ProviderId, wanted: Option<Span>) -> Result<(), Situation> {
+    let (Some(span), Some((least, most))) = (wanted, provider::provider(id).lifetimes()) else {
+        return Ok(());
+    };
+    if (least.seconds..=most.seconds).contains(&span.seconds) {
+        return Ok(());
+    }
+    let (least, most) = (spoken(least.seconds), spoken(most.seconds));
+    Err(Situation::usage(format!("{id} keys live {least} to {most}, or without end"))
+        .hint("choose another `--expires-in`, or leave it out"))
 }
 
 /// Returns the permissions that were asked for, without blanks.
@@ -290,9 +308,8 @@ fn login(context: &Context, key: &KeyRef, domain: &Domain) -> String {
 fn maker(context: &Context, new: &New<'_>) -> anyhow::Result<Option<Managing>> {
     let provider = provider::provider(new.key.provider);
     let can = provider.keys().is_some_and(|it| it.can_replace(new.kind, None).is_ok());
-    let using = new.args.using.as_ref().map(|it| context.complete(it)).transpose()?;
     if !can {
-        return match using {
+        return match &new.using {
             None => Ok(None),
             Some(_) => Err(Situation::usage(format!("the API of {} makes no keys", new.key.provider))
                 .hint("leave `--using` out: the way through the console is told")
@@ -304,7 +321,7 @@ fn maker(context: &Context, new: &New<'_>) -> anyhow::Result<Option<Managing>> {
     }
     let inventory = context.inventory()?;
     let managed = Managed { key: &new.key, kind: new.kind };
-    match managing::find(context, inventory, managed, using.as_ref()) {
+    match managing::find(context, inventory, managed, new.using.as_ref()) {
         Ok(managing) => Ok(Some(managing)),
         // The first key of an account can only be made in the console.
         Err(error) if exit::situation(&error).1 == "no-managing-key" && is_first(context, new)? => Ok(None),
@@ -338,7 +355,7 @@ fn by_person(context: &Context, new: &New<'_>) -> anyhow::Result<Added> {
         }
         if !context.console.can_ask_secret() {
             return Err(Situation::human(format!("a person makes the key in the console: {}", guide.url))
-                .hint(format!("then give it: `{}`", new.again()))
+                .hint(format!("then give it: `{}`", new.again(&["--stdin"])))
                 .into());
         }
         let prompt = Source::Prompt(format!("Paste the new key for {key} (it is not shown)"));

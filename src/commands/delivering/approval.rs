@@ -2,6 +2,7 @@
 //! that somebody here approved. The inventory can be shared or committed, so
 //! what stands in it must not run by itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::exit::Situation;
+use crate::key::text::escaped;
 use crate::output::Answer;
 use crate::state::APPROVALS;
 
@@ -80,13 +82,17 @@ pub fn ask_approval(context: &Context, commands: &[(&str, &[String])]) -> anyhow
     Ok(())
 }
 
-/// Returns an argument list as it would be typed.
+/// Returns an argument list as it would be typed. An argument with characters
+/// that cannot be seen stands in `$'…'` with an escape for each, so that what is
+/// approved is what is seen.
 pub fn spelt(command: &[String]) -> String {
     let plain = |it: &str| {
         !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c))
     };
-    let quoted = |it: &String| {
-        if plain(it) { it.clone() } else { format!("'{}'", it.replace('\'', "'\\''")) }
+    let quoted = |it: &String| match escaped(it) {
+        Cow::Borrowed(it) if plain(it) => it.to_owned(),
+        Cow::Borrowed(it) => format!("'{}'", it.replace('\'', "'\\''")),
+        Cow::Owned(it) => format!("$'{}'", it.replace('\'', "\\'")),
     };
     command.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
@@ -101,5 +107,26 @@ mod tests {
         assert_ne!(hash(&list(&["a", "b"])), hash(&list(&["ab"])));
         assert_ne!(hash(&list(&["a"])), hash(&list(&["a", ""])));
         assert_eq!(spelt(&list(&["sh", "-c", "it's"])), "sh -c 'it'\\''s'");
+    }
+
+    #[test]
+    fn a_command_shows_what_an_argument_hides() {
+        let shown = |argument: &str| spelt(&["deploy".to_owned(), argument.to_owned()]);
+        for (argument, expected) in [
+            ("a\nb", r"deploy $'a\nb'"),
+            ("\u{1b}[2Kx", r"deploy $'\x1b[2Kx'"),
+            ("x\u{202e}'\\y", r"deploy $'x\u{202e}\'\\y'"),
+            ("a\u{a0}b\u{200b}", r"deploy $'a\u{a0}b\u{200b}'"),
+            // Somebody may type what an escape looks like.
+            (r"\x1b", r"deploy '\x1b'"),
+            ("Zürich", "deploy 'Zürich'"),
+        ] {
+            assert_eq!(shown(argument), expected);
+        }
+        for c in (0..=0x10_ffff).filter_map(char::from_u32).filter(|c| crate::key::text::hidden(*c).is_some())
+        {
+            let text = shown(&format!("a{c}b"));
+            assert!(text.bytes().all(|it| it.is_ascii_graphic() || it == b' '), "{text:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Failed, Handover, approval, is_approved};
 use crate::context::Context;
-use crate::key::text::printable;
+use crate::key::text::{escaped, printable};
 
 /// How long a deployment may take when `--timeout` says nothing.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -35,7 +35,7 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     surround(&mut command, context, handover);
     let mut child = command.spawn().map_err(|error| {
-        Failed::new(format!("cannot start `{}`: {error}", printable(program, 80)))
+        Failed::new(format!("cannot start `{}`: {error}", escaped(program)))
             .hint("is it on the PATH of this machine?")
     })?;
     let output = read(child.stdout.take());
@@ -60,7 +60,7 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
                     .hint("allow more time with `--timeout`"));
             }
             Ok(None) => std::thread::sleep(STEP),
-            Err(error) => return Err(Failed::new(format!("lost `{}`: {error}", printable(program, 80)))),
+            Err(error) => return Err(Failed::new(format!("lost `{}`: {error}", escaped(program)))),
         }
     };
     context.restart_clock();
@@ -69,7 +69,7 @@ pub fn run(context: &Context, handover: &Handover<'_>) -> Result<String, Failed>
         context.console.detail(format!("{}: {}", consumer.name, printable(text.trim(), 2_000)));
     }
     if status.success() {
-        return Ok(format!("`{}` took it", printable(program, 80)));
+        return Ok(format!("`{}` took it", escaped(program)));
     }
     let ended =
         status.code().map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Args;
 use crate::commands::intake;
-use crate::context::{Context, Slot};
+use crate::context::{Context, Usable};
 use crate::domain::UsRule;
 use crate::exit::Situation;
 use crate::inventory::select::{Filter, Reach, Selected};
@@ -160,13 +160,13 @@ pub fn pick(args: &Args, context: &Context, fallback: Option<&Scope>) -> anyhow:
 /// A record's key with its secret, asked at a scope.
 fn recorded(args: &Args, context: &Context, key: &KeyRef, scope: &Scope) -> anyhow::Result<Target> {
     let inventory = context.inventory()?;
-    let record = inventory.record(key)?;
+    let Usable { secret, record } = context.usable(inventory, key, inventory.record(key)?)?;
     Ok(Target {
         key: Some(key.clone()),
-        record: Some(record.clone()),
         provider: key.provider,
         kind: record.kind,
-        secret: context.need_secret(inventory, key, record, Slot::Current)?,
+        record: Some(record.into_owned()),
+        secret,
         scope: Some(scope.clone()),
         rule: rule(args, inventory, scope),
         highlevel: !said_no_platform(inventory, scope),
@@ -276,9 +276,12 @@ fn is_hopeless(error: &anyhow::Error) -> bool {
 }
 
 fn unreadable(error: &anyhow::Error) -> Trouble {
-    let (exit, _, message, hint) = crate::exit::situation(error);
-    let missing = exit == crate::exit::Exit::Missing;
-    let reason = if missing { Reason::SecretMissing } else { Reason::StoreLocked };
+    let (exit, code, message, hint) = crate::exit::situation(error);
+    let reason = match exit {
+        crate::exit::Exit::Missing => Reason::SecretMissing,
+        _ if code == Reason::SecretMismatch.as_str() => Reason::SecretMismatch,
+        _ => Reason::StoreLocked,
+    };
     let trouble = Trouble::new(reason, message);
     match hint {
         Some(hint) => trouble.with_hint(hint),

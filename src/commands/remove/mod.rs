@@ -6,6 +6,7 @@ mod revoke;
 
 use serde_json::Value;
 
+use super::announcement::must_be_settled;
 use super::completions;
 use super::keeping::not_in_rotation;
 use super::logins;
@@ -70,6 +71,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let record = inventory.record(&key)?;
     not_in_rotation(inventory, &key)?;
     not_managing(inventory, &key)?;
+    if !args.forget {
+        must_be_settled(inventory, &key)?;
+    }
     let subject = Subject { context, inventory, key: &key, record };
     let how = if args.forget {
         How::Forgotten
@@ -223,8 +227,18 @@ impl Subject<'_> {
     }
 }
 
-/// A rotation that is under way needs the key that manages.
+/// A rotation that is under way needs the key that manages, and so does a
+/// creation of which the outcome is not known.
 fn not_managing(inventory: &Inventory, key: &KeyRef) -> Result<(), Situation> {
+    let asked_with = |it: &Record| it.create_call.as_ref().and_then(|it| it.using.as_ref()) == Some(key);
+    let waits = |record: &Record| record.is_unsettled() && asked_with(record);
+    if let Some((made, _)) = inventory.keys.iter().find(|(_, record)| waits(record)) {
+        return Err(Situation::refused(
+            "create-unsettled",
+            format!("`{key}` asked for `{made}`, and it is not known yet whether that was made"),
+        )
+        .hint(format!("finish that first: `keyctl create {made}`")));
+    }
     match inventory.rotations.values().find(|it| it.using.as_ref() == Some(key)) {
         None => Ok(()),
         Some(rotation) => {

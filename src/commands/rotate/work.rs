@@ -10,7 +10,7 @@ use super::{
 };
 use crate::commands::logins;
 use crate::commands::managing::Keyed;
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Unusable};
 use crate::exit::{self, Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Record, Secret};
@@ -426,7 +426,14 @@ impl<'a> Work<'a> {
     /// Exit 7 when the store cannot be read.
     pub fn secret(&self, snapshot: &Snapshot, slot: Slot) -> anyhow::Result<Option<Secret>> {
         let record = snapshot.record()?;
-        Ok(self.context.secret(&snapshot.inventory, snapshot.key(), record, slot).map_err(Situation::from)?)
+        match self.context.secret(&snapshot.inventory, snapshot.key(), record, slot) {
+            // What is not the rotation's is as good as lost, and never sent.
+            Err(Unusable::Mismatch(mismatch)) => {
+                self.context.hint_once(format!("{}; it is not used", mismatch.message()));
+                Ok(None)
+            }
+            other => Ok(other.map_err(Situation::from)?),
+        }
     }
 
     /// Returns the key that manages this rotation.

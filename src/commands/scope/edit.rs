@@ -79,7 +79,12 @@ fn apply(args: &EditArgs, domain: Option<Domain>, place: &mut Place) {
         }
     };
     keep(&args.name, &mut place.name);
+    let id_before = place.highlevel_id.clone();
     keep(&args.highlevel_id, &mut place.highlevel_id);
+    if args.scope.location.is_some() && place.highlevel_id != id_before {
+        // What HighLevel listed, and answered, was about the other id.
+        (place.missing, place.gone, place.imported) = (None, false, None);
+    }
     place.domain = domain.or(place.domain.take());
     place.platform = args.platform.or(place.platform);
     place.email_provider = args.email_provider.or(place.email_provider);

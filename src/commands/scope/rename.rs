@@ -95,6 +95,9 @@ fn rename_keys(inventory: &mut Inventory, from: &Scope, to: &Scope) {
             let scope = consumer.location.as_ref().and_then(|held| moved(held, from, to));
             consumer.location = scope.or(consumer.location.take());
         }
+        if let Some(using) = record.create_call.as_mut().and_then(|it| it.using.as_mut()) {
+            *using = new_ref(using).unwrap_or_else(|| using.clone());
+        }
     }
     for rotation in inventory.rotations.values_mut() {
         let refs = rotation.keys.iter_mut().chain(rotation.using.iter_mut());

@@ -27,6 +27,8 @@ struct Line {
     keys: Vec<KeyRef>,
     /// Locations of an agency.
     locations: usize,
+    /// Since when no import's source lists it.
+    missing: Option<String>,
 }
 
 impl Line {
@@ -45,6 +47,7 @@ impl Line {
             rotate_every: place.rotate_every.clone(),
             default: inventory.default_scope.as_ref() == Some(&scope),
             gone: place.gone,
+            missing: place.missing.map(rfc3339),
             imported: place.imported.map(rfc3339),
             keys,
             locations,
@@ -131,6 +134,8 @@ impl Report for ListReport {
             }
             if line.gone {
                 marks.push("gone");
+            } else if line.missing.is_some() {
+                marks.push("missing");
             }
             if line.email_provider == Some(EmailProvider::Other) {
                 marks.push("other e-mail provider");
@@ -174,17 +179,25 @@ impl Report for ShowReport {
             ("rotate every", text(&it.rotate_every)),
             ("default", if it.default { "yes" } else { "" }.into()),
             ("imported", text(&it.imported)),
-            (
-                "gone",
-                if it.gone {
-                    Cell::toned("the last import did not find it", Tone::Warn)
-                } else {
-                    Cell::default()
-                },
-            ),
+            ("missing", missing(it)),
             ("locations", if it.locations > 0 { it.locations.to_string() } else { String::new() }.into()),
             ("keys", it.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ").into()),
         ]);
+    }
+}
+
+/// Returns what is known of a location that an import did not find.
+fn missing(line: &Line) -> Cell {
+    match (&line.missing, line.gone) {
+        (Some(since), true) => Cell::toned(
+            format!("HighLevel says that it does not exist any more (missing since {since})"),
+            Tone::Warn,
+        ),
+        (None, true) => Cell::toned("an earlier import did not find it", Tone::Warn),
+        (Some(since), false) => {
+            Cell::toned(format!("no import lists it since {since}; it stays in use"), Tone::Warn)
+        }
+        (None, false) => Cell::default(),
     }
 }
 

@@ -29,7 +29,7 @@ pub fn follow(
     let console = &job.context.console;
     let (key, record) = (&job.keyed.key, &job.keyed.record);
     let reader = choice::reader(job.inventory, job.scope, key, record).map_err(anyhow::Error::from);
-    let reader = reader.and_then(|(key, _)| Keyed::read(job.context, job.inventory, key));
+    let reader = reader.and_then(|(key, _)| Keyed::usable(job.context, job.inventory, key));
     let (reader, domain) = match (reader, letter) {
         (Ok(reader), Letter::Message { domain, .. }) => (reader, domain),
         (Err(error), _) => {

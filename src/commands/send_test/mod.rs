@@ -170,7 +170,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let letter = letter(&args, inventory, scope, (key, record), facet)?;
     let delivery = if args.dry_run { Delivery::TestMode } else { Delivery::Real };
-    let mut keyed = Keyed::read(context, inventory, key)?;
+    let mut keyed = Keyed::usable(context, inventory, key)?;
     let net = context.net()?;
     if !args.dry_run {
         login(context, &net, inventory, &mut keyed)?;

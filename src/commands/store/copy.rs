@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::DEFAULT;
-use crate::context::Context;
+use crate::context::{Context, Slot, Stored, Wanted};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{KeyRef, Record};
+use crate::key::{KeyRef, Record, Secret};
 use crate::output::{Answer, Page, Report, Table, Tone};
 use crate::store::{self, Item, Store};
 
@@ -151,7 +151,9 @@ fn copy(
         let announced = (record.highest > 0 && !needed.contains(&record.highest)).then_some(record.highest);
         for version in needed.iter().copied().chain(announced) {
             let item = item(key, record, version);
-            match from.get(&item).map_err(Situation::from)? {
+            let text = from.get(&item).map_err(Situation::from)?;
+            let wanted = Wanted { inventory, key, record, slot: slot_of(record, version) };
+            match text.and_then(|text| own(context, wanted, from.name(), text)) {
                 Some(secret) => {
                     to.put(&item, &secret).map_err(Situation::from)?;
                     line.versions.push(version);
@@ -168,6 +170,24 @@ fn copy(
         lines.insert(key.clone(), line);
     }
     Ok(lines)
+}
+
+/// Returns the slot of a version; one that was only announced will be pending.
+fn slot_of(record: &Record, version: u32) -> Slot {
+    let slot = Slot::ALL.into_iter().find(|slot| slot.version(record) == Some(version));
+    slot.unwrap_or(Slot::Pending)
+}
+
+/// Returns a text if it is the record's secret: no other is kept under its name.
+fn own(context: &Context, wanted: Wanted<'_>, store: &'static str, text: Secret) -> Option<Secret> {
+    match wanted.compare(store, text) {
+        Stored::Fits(secret) => Some(secret),
+        Stored::OtherVersion(..) | Stored::Absent => None,
+        Stored::Mismatch(mismatch) => {
+            context.console.warning(format!("{}; it was not copied", mismatch.message()));
+            None
+        }
+    }
 }
 
 /// Makes the records whose secrets were all copied refer to the second store,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::judge::Judged;
 use super::report::Results;
-use super::{Args, probes};
+use super::{Args, answers};
 use crate::commands::{intake, permitted};
 use crate::context::Context;
 use crate::exit::{Exit, Situation};
@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         super::judge::judge_alone(&mut judgement, described, &args.require, &states, context.now());
     let dead = super::judge::says_dead(&judgement);
     if args.expect.is_some() && !dead {
-        super::witness::say_unproven(&mut judgement, None);
+        super::witness::say_unproven(&mut judgement, None, None);
     }
     let judged = Judged {
         key: None,
@@ -90,13 +90,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         dead,
         judgement: Box::new(judgement),
         at: Vec::new(),
-        latency_ms: Some(probes::millis(start.elapsed())),
+        latency_ms: Some(answers::millis(start.elapsed())),
         checked_at: Some(net.now),
         changed: None,
         lacks_required,
         last_success: None,
         domains,
         selectable: domains.elsewhere,
+        slot: None,
     };
     let results = Results::new(vec![judged], 1, true, net.now);
     results.say_unexpected(context, args.expect);

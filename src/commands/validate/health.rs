@@ -73,6 +73,9 @@ fn check<'a>(one: &'a Judged<'_>, args: &Args, lines: &BTreeMap<KeyRef, usize>) 
 
 fn facts(one: &Judged<'_>) -> Vec<String> {
     let mut facts = Vec::new();
+    if let Some(slot) = one.slot {
+        facts.push(format!("this is its {slot} version"));
+    }
     if !one.judgement.causes.is_empty() {
         let causes: Vec<&str> = one.judgement.causes.iter().copied().map(Cause::as_str).collect();
         facts.push(format!("likely causes: {}", causes.join(", ")));
@@ -120,6 +123,7 @@ fn about(reason: Reason) -> &'static str {
         Reason::ProviderError => "The provider has trouble of its own",
         Reason::UnexpectedResponse => "The answer proves nothing",
         Reason::SecretMissing => "The store has no secret for this key",
+        Reason::SecretMismatch => "The store holds another secret than the one recorded; it was not sent",
         Reason::StoreLocked => "The secret store could not be read",
         Reason::PermissionNotCheckable => "Whether the key has a permission could not be found out",
         Reason::PermissionMissing => "The key lacks a permission it needs",

@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::probes::{Answer, Answers, Ask, Batch, millis};
+use super::answers::{Answer, Answers, millis};
+use super::probes::{Ask, Batch};
 use super::seen::Domains;
 use super::witness::{self, Accounts};
 use super::{Args, Expect, place};
 use crate::clock::{Span, rfc3339, spoken};
 use crate::commands::logins::{self, Told};
 use crate::commands::{accounts, permitted, remember};
-use crate::context::Context;
+use crate::context::{Context, Slot, other_version};
 use crate::inventory::Inventory;
 use crate::key::verdict::Facts;
 use crate::key::{
@@ -60,6 +61,8 @@ pub struct Judged<'a> {
     pub last_success: Option<Timestamp>,
     /// How many domains can be chosen with it, where it may list them.
     pub selectable: Option<usize>,
+    /// The version that was judged, where that is not the current one.
+    pub slot: Option<Slot>,
 }
 
 /// The verdict at one scope where the key is effective.
@@ -115,14 +118,19 @@ impl<'a> Run<'_, 'a> {
                 (Ask::Remembered(last), None) => self.again(key, record, last),
                 (Ask::Known(judgement), None) => self.first(key, record, judgement.clone()),
             };
-            one.dead = self.is_dead(&one.judgement, key, record, witness)?;
+            // What is refused of another version proves nothing of the current one.
+            one.dead = one.slot.is_none() && self.is_dead(&one.judgement, key, record, witness)?;
             match ask {
                 Ask::Remembered(last) => self.places_again(&mut one, last),
                 Ask::Probe(_) | Ask::Known(_) => self.judge_places(&mut one),
             }
-            one.changed = self.changed(record, &one.judgement);
+            if let Some(slot) = one.slot {
+                hint_at_version(&mut one.judgement, key, slot);
+            } else {
+                one.changed = self.changed(record, &one.judgement);
+            }
             if self.args.expect.is_some() && !one.dead {
-                witness::say_unproven(&mut one.judgement, Some(key));
+                witness::say_unproven(&mut one.judgement, one.key, one.slot);
             }
             judged.push(one);
         }
@@ -145,6 +153,7 @@ impl<'a> Run<'_, 'a> {
             lacks_required: false,
             last_success: self.before.get(record.id.as_str()).and_then(|it| it.accepted_at),
             selectable: None,
+            slot: self.batch.asked(key).version(),
         }
     }
 
@@ -314,6 +323,15 @@ fn remembered(last: &LastVerdict, record: &Record, now: Timestamp) -> Judgement 
     judgement.facts.expires = Some(last.expires).filter(|it| *it != Expiry::Unknown);
     judge_expiry(&mut judgement, record, now);
     judgement
+}
+
+/// Says which version was judged, before what there is to say of it.
+fn hint_at_version(judgement: &mut Judgement, key: &KeyRef, slot: Slot) {
+    let version = other_version(key, slot);
+    judgement.hint = Some(match judgement.hint.take() {
+        Some(hint) => format!("{version}; {hint}"),
+        None => version,
+    });
 }
 
 /// A refusal without a cause may be a block of this address: when the account

@@ -1,17 +1,21 @@
 //! `keyctl validate`: prove live what each key is worth. Sends only what the
 //! providers' checks send; changes nothing but this machine's memory.
 //!
-//! `probes` asks the providers, one question per distinct secret; `judge`
-//! makes the verdict of each record and scope of the answers; `report` tells;
-//! `health` makes the neutral shape of report formats of it.
+//! `probes` asks the providers, one question per distinct secret, and `answers`
+//! takes what they say; `judge` makes the verdict of each record and scope of
+//! the answers; `report` tells; `health` makes the neutral shape of report
+//! formats of it.
 
 mod adhoc;
+mod answers;
 mod health;
 pub(super) mod judge;
 mod place;
 mod probes;
 mod report;
 mod seen;
+mod versions;
+mod wish;
 mod witness;
 
 use std::borrow::Borrow;
@@ -149,6 +153,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     check_permissions(selection.keys.iter().map(|it| it.provider), &args.require)?;
     let interrupted = Interruption::watch();
     let places = place::all(inventory, &selection.keys);
+    let versions = versions::Versions::of(inventory);
     // What was not looked at then cannot be told from a verdict.
     let looks_closer = !args.require.is_empty() || args.expect.is_some();
     if looks_closer && args.max_age.is_some() {
@@ -156,9 +161,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         context.console.note(format!("note: `--max-age` is not used: {why}"));
     }
     let max_age = args.max_age.filter(|_| !looks_closer);
-    let wish = probes::Wish { require: &args.require, max_age, places: &places };
+    let wish = wish::Wish { require: &args.require, max_age, places: &places, versions: &versions };
     let mut batch = probes::Batch::read(context, inventory, &selection.keys, wish)?;
-    let mut answers = probes::Answers::none();
+    let mut answers = answers::Answers::none();
     let course = Course { args: &args, context, inventory, interrupted: &interrupted };
     // A probe that hangs cannot be stopped: the report is given beside it.
     let abandon = |batch: &Batch<'_>, answers| conclude(course, batch, &places, answers);
@@ -198,7 +203,7 @@ fn conclude<'r>(
     course: Course<'r>,
     batch: impl Borrow<Batch<'r>>,
     places: impl Borrow<Places<'r>>,
-    answers: probes::Answers,
+    answers: answers::Answers,
 ) -> anyhow::Result<Exit> {
     let Course { args, context, inventory, interrupted } = course;
     let (probes, complete, now) = (answers.count(), answers.complete, context.now());

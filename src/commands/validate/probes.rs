@@ -5,27 +5,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::place;
-use super::seen::{self, Common, Domains};
-use crate::clock::Span;
+use super::answers::{Answer, Answers, Arrival};
+use super::seen;
+use super::wish::Wish;
 use crate::commands::interruption::Interruption;
 use crate::commands::logins::{self, Sought};
 use crate::commands::permitted;
 use crate::commands::remember::Asked;
-use crate::context::{Context, Slot};
+use crate::context::{Context, Slot, Stored};
 use crate::exit::{self, Exit, Situation};
 use crate::http::Patience;
 use crate::inventory::Inventory;
-use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Scope, Secret};
-use crate::provider::{self, Credential, PermissionState};
-use crate::state::{LastVerdict, VERDICTS};
-use crate::store::StoreProblem;
+use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record, Secret};
+use crate::provider::{self, Credential};
+use crate::state::{Entries, LastVerdict, VERDICTS};
+use crate::store::{StoreError, StoreProblem};
 
 /// How many times its `--timeout` a probe of many may wait for the budget of
 /// its account, besides: by default 90 s, so that a budget of a minute is
@@ -51,15 +49,14 @@ pub struct Probe<'a> {
     said: Option<Box<OnceLock<Judgement>>>,
 }
 
-/// What is asked of every key.
+/// What the secrets are read with.
 #[derive(Clone, Copy)]
-pub struct Wish<'a> {
-    /// Permissions each key must be proven to have.
-    pub require: &'a [String],
-    /// Reuse verdicts younger than this.
-    pub max_age: Option<Span>,
-    /// The scopes where each key is effective.
-    pub places: &'a BTreeMap<&'a KeyRef, Vec<Scope>>,
+struct Reading<'r, 'a> {
+    context: &'r Context,
+    inventory: &'a Inventory,
+    wish: Wish<'r, 'a>,
+    /// The verdicts before, where they may be used again.
+    before: Option<&'r Entries<LastVerdict>>,
 }
 
 /// How a batch is asked.
@@ -72,16 +69,6 @@ pub struct Asking<'r, 'a> {
     /// Tells what is known when probes still hang some time after Ctrl-C; the
     /// process ends with its code.
     pub abandon: &'r dyn Fn(&Batch<'a>, Answers) -> anyhow::Result<Exit>,
-}
-
-/// How long probes that are under way are waited for after Ctrl-C.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Whether all that was asked was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Arrival {
-    Whole,
-    Abandoned,
 }
 
 /// The selected records and the questions they come to.
@@ -104,23 +91,6 @@ pub enum Ask {
     Remembered(Box<LastVerdict>),
 }
 
-/// One answer, reduced.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub judgement: Box<Judgement>,
-    pub domains: Domains,
-    pub permissions: Vec<PermissionState>,
-    pub latency: Duration,
-    pub at: Timestamp,
-}
-
-/// All answers; none for what was not asked before the interruption.
-pub struct Answers {
-    answers: Vec<Option<Answer>>,
-    common: Common,
-    pub complete: bool,
-}
-
 impl<'a> Batch<'a> {
     /// Reads the secrets of the selected records.
     ///
@@ -130,7 +100,7 @@ impl<'a> Batch<'a> {
         context: &Context,
         inventory: &'a Inventory,
         keys: &BTreeSet<&'a KeyRef>,
-        wish: Wish<'_>,
+        wish: Wish<'_, 'a>,
     ) -> anyhow::Result<Self> {
         let before = wish.max_age.map(|_| context.state.entries(VERDICTS));
         let (records, probes) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
@@ -139,45 +109,65 @@ impl<'a> Batch<'a> {
         let mut store_trouble = None;
         for key in keys {
             let Some(record) = inventory.keys.get(key) else { continue };
-            let ask = match context.secret(inventory, key, record, Slot::Current) {
-                Ok(Some(secret)) => {
-                    let asked = Asked::of(context, inventory, key, record, &secret);
-                    let last = before.as_ref().and_then(|it| it.get(record.id.as_str()));
-                    let store = context.store_name_of(inventory, record);
-                    let young = |it: &LastVerdict| {
-                        is_young(it, context, inventory, (key, record), wish)
-                            && asked.is_that_of(it, record, store)
-                    };
-                    match last.filter(young) {
-                        Some(last) => Ask::Remembered(Box::new(last)),
-                        None => batch.take(context, inventory, (key, record), (secret, asked), wish),
-                    }
-                }
-                Ok(None) => {
-                    let again = context.store_again(inventory, key, record);
-                    Ask::Known(Box::new(missing(key).with_hint(again)))
-                }
+            let stored = match context.stored(inventory, key, record, Slot::Current) {
+                Ok(stored) => stored,
                 Err(error) => {
-                    let judgement = Judgement::because(Reason::StoreLocked, error.message.clone()).with_hint(
-                        error.remedy.clone().unwrap_or_else(|| "`keyctl store status`".to_owned()),
-                    );
+                    let judgement = unreadable(&error);
                     // What the first read tells of the whole store need not be asked a thousand times.
                     let hopeless = matches!(error.problem, StoreProblem::TimedOut | StoreProblem::NoService);
                     store_trouble.get_or_insert(error);
-                    if hopeless && batch.probes.is_empty() && !batch.has_remembered() {
+                    if hopeless && !batch.has_read() {
                         break;
                     }
-                    Ask::Known(Box::new(judgement))
+                    batch.records.push((key, record, Ask::Known(Box::new(judgement))));
+                    continue;
                 }
             };
+            let reading = Reading { context, inventory, wish, before: before.as_ref() };
+            let (record, ask) = batch.held_against(reading, (key, record), stored);
             batch.records.push((key, record, ask));
         }
         match store_trouble {
-            Some(error) if batch.probes.is_empty() && !batch.has_remembered() => {
-                Err(Situation::from(error).into())
-            }
+            Some(error) if !batch.has_read() => Err(Situation::from(error).into()),
             _ => Ok(batch),
         }
+    }
+
+    /// Returns how a record gets its answer by what its store holds, and the
+    /// record as it is of that version.
+    fn held_against(
+        &mut self,
+        reading: Reading<'_, 'a>,
+        (key, record): (&'a KeyRef, &'a Record),
+        stored: Stored,
+    ) -> (&'a Record, Ask) {
+        let Reading { context, inventory, wish, before } = reading;
+        let ask = match stored {
+            Stored::Fits(secret) => {
+                let asked = Asked::of(context, inventory, key, record, &secret);
+                let last = before.and_then(|it| it.get(record.id.as_str()));
+                let store = context.store_name_of(inventory, record);
+                let young = |it: &LastVerdict| {
+                    wish.is_young(it, context, inventory, (key, record))
+                        && asked.is_that_of(it, record, store)
+                };
+                match last.filter(young) {
+                    Some(last) => Ask::Remembered(Box::new(last)),
+                    None => self.take(context, inventory, (key, record), (secret, asked), wish),
+                }
+            }
+            Stored::OtherVersion(slot, secret) => {
+                let version = wish.versions.get(key, slot).unwrap_or(record);
+                let asked = (secret, Asked::Version(slot));
+                return (version, self.take(context, inventory, (key, version), asked, wish));
+            }
+            Stored::Absent => {
+                let again = context.store_again(inventory, key, record);
+                Ask::Known(Box::new(missing(key).with_hint(again)))
+            }
+            Stored::Mismatch(mismatch) => Ask::Known(Box::new(mismatch.judgement())),
+        };
+        (record, ask)
     }
 
     /// Makes a question of a secret.
@@ -187,7 +177,7 @@ impl<'a> Batch<'a> {
         inventory: &'a Inventory,
         (key, record): (&'a KeyRef, &'a Record),
         (secret, asked): (Secret, Asked),
-        wish: Wish<'_>,
+        wish: Wish<'_, 'a>,
     ) -> Ask {
         if asked != Asked::Recorded {
             self.asked.insert(key, asked);
@@ -271,8 +261,13 @@ impl<'a> Batch<'a> {
         found.map(|(key, record, _)| (*key, *record)).collect()
     }
 
-    fn has_remembered(&self) -> bool {
-        self.records.iter().any(|(_, _, ask)| matches!(ask, Ask::Remembered(_)))
+    /// Returns whether a single secret could be read.
+    fn has_read(&self) -> bool {
+        let read = |ask: &Ask| match ask {
+            Ask::Probe(_) | Ask::Remembered(_) => true,
+            Ask::Known(judgement) => judgement.has(Reason::SecretMismatch),
+        };
+        self.records.iter().any(|(_, _, ask)| read(ask))
     }
 
     fn question(&mut self, key: &'a KeyRef, record: &'a Record, secret: Secret) -> usize {
@@ -291,12 +286,11 @@ impl<'a> Batch<'a> {
     /// When the network cannot be set up (a bad variable).
     pub fn ask(&self, asking: Asking<'_, 'a>, answers: &mut Answers) -> anyhow::Result<()> {
         let Asking { context, jobs, interrupted, abandon } = asking;
-        let begin = answers.answers.len();
+        let begin = answers.make_room(self.probes.len());
         let total = self.probes.len() - begin;
         if total == 0 {
             return Ok(());
         }
-        answers.answers.resize_with(self.probes.len(), || None);
         let next = AtomicUsize::new(0);
         let progress = context.console.progress(total, "validating");
         let network = context.net()?;
@@ -331,12 +325,11 @@ impl<'a> Batch<'a> {
             drop(sender);
             if answers.take(context, interrupted, &arriving) == Arrival::Abandoned {
                 progress.clear();
-                let known = Answers { complete: false, ..std::mem::replace(answers, Answers::none()) };
-                let exit = abandon(self, known).unwrap_or(Exit::Interrupted);
+                let exit = abandon(self, answers.abandon()).unwrap_or(Exit::Interrupted);
                 exit::leave(exit);
             }
         });
-        answers.complete &= answers.answers.iter().all(Option::is_some);
+        answers.settle();
         Ok(())
     }
 }
@@ -393,7 +386,7 @@ impl Probe<'_> {
         embedded.or_else(|| self.record.account_id.clone())
     }
 
-    fn wish(&mut self, inventory: &Inventory, key: &KeyRef, record: &Record, wish: Wish<'_>) {
+    fn wish(&mut self, inventory: &Inventory, key: &KeyRef, record: &Record, wish: Wish<'_, '_>) {
         for name in wish.require.iter().chain(&record.permissions) {
             let name = permitted::spelling(key.provider, name);
             if !self.permissions.contains(&name) {
@@ -424,85 +417,11 @@ impl Probe<'_> {
     }
 }
 
-/// A verdict that proved nothing is never young enough, and one that was
-/// judged by other records than now is not of this question. Whether it is of
-/// the same secret only the store can tell: reading that costs little beside
-/// the calls to the provider that are saved.
-fn is_young(
-    last: &LastVerdict,
-    context: &Context,
-    inventory: &Inventory,
-    (key, record): (&KeyRef, &Record),
-    wish: Wish<'_>,
-) -> bool {
-    let Some(max_age) = wish.max_age else { return false };
-    let age = context.now().as_second() - last.checked_at.as_second();
-    let proven = last.verdict != crate::key::Verdict::Unknown.as_str();
-    let young = proven && age >= 0 && age <= max_age.seconds;
-    young && last.basis == place::basis(inventory, key, record, wish.places)
+fn unreadable(error: &StoreError) -> Judgement {
+    Judgement::because(Reason::StoreLocked, error.message.clone())
+        .with_hint(error.remedy.clone().unwrap_or_else(|| "`keyctl store status`".to_owned()))
 }
 
 fn missing(key: &KeyRef) -> Judgement {
     Judgement::because(Reason::SecretMissing, format!("the store has no secret for `{key}`"))
-}
-
-impl Answers {
-    /// Returns no answers yet.
-    pub fn none() -> Self {
-        Self { answers: Vec::new(), common: Common::default(), complete: true }
-    }
-
-    pub fn get(&self, n: usize) -> Option<&Answer> {
-        self.answers.get(n).and_then(Option::as_ref)
-    }
-
-    /// Returns an answer for good the `last` time, before that a copy.
-    pub fn give(&mut self, n: usize, last: bool) -> Option<Answer> {
-        let answer = self.answers.get_mut(n)?;
-        if last { answer.take() } else { answer.clone() }
-    }
-
-    /// Takes what arrives from the workers until the last has ended, and says
-    /// once why an interrupted run does not end at once: what was asked is
-    /// waited for, some time.
-    fn take(
-        &mut self,
-        context: &Context,
-        interrupted: &Interruption,
-        arriving: &Receiver<(usize, Answer)>,
-    ) -> Arrival {
-        let mut told: Option<Instant> = None;
-        loop {
-            match arriving.recv_timeout(Duration::from_millis(200)) {
-                Ok((n, answer)) => {
-                    let kept = self.common.kept(answer);
-                    if let Some(slot) = self.answers.get_mut(n) {
-                        *slot = Some(kept);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Arrival::Whole,
-            }
-            match told {
-                None if interrupted.is_raised() => {
-                    told = Some(Instant::now());
-                    context.console.note(
-                        "interrupted: waiting a moment for what was asked already; Ctrl-C again ends at once",
-                    );
-                }
-                Some(at) if at.elapsed() > PATIENCE => return Arrival::Abandoned,
-                _ => {}
-            }
-        }
-    }
-
-    /// Returns how many probes were answered.
-    pub fn count(&self) -> usize {
-        self.answers.iter().flatten().count()
-    }
-}
-
-/// Returns a length of time in whole milliseconds.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

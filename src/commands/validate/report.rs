@@ -10,7 +10,7 @@ use super::judge::{At, Judged};
 use super::{Args, verdict_exit};
 use crate::clock::rfc3339;
 use crate::commands::listing::{expires, verdict_cell};
-use crate::context::Context;
+use crate::context::{Context, Slot};
 use crate::exit::Exit;
 use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Region, Scope, Verdict};
 use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
@@ -42,6 +42,7 @@ struct Line<'a> {
     changed: Option<bool>,
     latency_ms: Option<u64>,
     checked_at: Option<String>,
+    slot: Option<&'static str>,
 }
 
 /// How many of which verdict.
@@ -91,6 +92,7 @@ impl<'a> Line<'a> {
             changed: one.changed,
             latency_ms: one.latency_ms,
             checked_at: one.checked_at.map(rfc3339),
+            slot: one.slot.map(Slot::as_str),
         }
     }
 }
@@ -191,7 +193,8 @@ impl Report for Results<'_> {
             ]);
         }
         page.table(&table);
-        for one in self.judged.iter().filter(|it| it.judgement.verdict() != Verdict::Valid) {
+        let notable = |it: &&Judged<'_>| it.judgement.verdict() != Verdict::Valid || it.slot.is_some();
+        for one in self.judged.iter().filter(notable) {
             let judgement = &one.judgement;
             page.blank();
             page.line(Tone::Strong, one.name());

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::probes::Answer;
+use super::answers::Answer;
 use crate::commands::remember::KEPT;
 use crate::key::verdict::{DomainFact, Facts};
 use crate::key::{Domain, Reason};

@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::probes::{Answers, Batch, Probe};
+use super::answers::Answers;
+use super::probes::{Batch, Probe};
 use crate::commands::accounts::{Mark, bound, marks, marks_of};
+use crate::context::Slot;
 use crate::inventory::Inventory;
 use crate::key::{Judgement, KeyRef, KeyState, Kind, ProviderId, Reason, Record};
 use crate::provider::{self, Family, Net};
@@ -114,9 +116,14 @@ pub fn is_unlisted(net: &Net<'_>, witness: &Probe<'_>, key: &KeyRef, record: &Re
 }
 
 /// Says why a key that was not accepted is not proven dead, and what would
-/// prove it; `key` is none for one that is in no inventory.
-pub fn say_unproven(judgement: &mut Judgement, key: Option<&KeyRef>) {
+/// prove it; `key` is none for one that is in no inventory, `slot` the version
+/// that was asked about where it is not the current one.
+pub fn say_unproven(judgement: &mut Judgement, key: Option<&KeyRef>, slot: Option<Slot>) {
     if judgement.accepted() {
+        return;
+    }
+    if let Some(slot) = slot {
+        judgement.detail = format!("not proven dead: this is its {slot} version; {}", judgement.detail);
         return;
     }
     let why = match judgement.reason() {
@@ -133,6 +140,7 @@ pub fn say_unproven(judgement: &mut Judgement, key: Option<&KeyRef>) {
             "a refusal may have other causes, and no other key of its account was accepted from here; "
         }
         Some(Reason::IpBlocked) => "this address is blocked, so its refusal says nothing of the key; ",
+        Some(Reason::SecretMismatch) => "what another text would be answered says nothing of the key; ",
         Some(Reason::SecretMissing | Reason::StoreLocked) => "without its secret it cannot be tried; ",
         _ => "",
     };

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::Value;
 use crate::clock;
 use crate::key::shape::holds_key;
-use crate::key::text::printable;
+use crate::key::text::{first_hidden, printable};
 use crate::key::{Domain, Fingerprint, KeyRef, Scope};
 
 /// What is wrong, and which bytes of the text it is about.
@@ -170,6 +170,40 @@ impl<'a> Section<'a> {
     /// Reads a text that is shown on one line: no control characters, not empty.
     pub fn line(&self, field: &str) -> Result<Option<String>, Fail> {
         self.parsed(field, "a text on one line, not empty", |text| one_line(text).then(|| text.to_owned()))
+    }
+
+    /// Reads a line that people act on: it has to be what is seen of it.
+    pub fn seen_line(&self, field: &str) -> Result<Option<String>, Fail> {
+        self.value(field).map_or(Ok(()), |value| self.is_seen(field, None, value))?;
+        self.line(field)
+    }
+
+    /// Reads an array of texts that are run: each has to be what is seen of it.
+    pub fn seen_texts(&self, field: &str) -> Result<Vec<String>, Fail> {
+        let texts = self.texts(field)?;
+        let items = self.value(field).and_then(|value| value.get_ref().as_array());
+        for (n, item) in items.into_iter().flatten().enumerate() {
+            self.is_seen(field, Some(n + 1), item)?;
+        }
+        Ok(texts)
+    }
+
+    /// Refuses a text with a character that cannot be seen for what it is, at
+    /// that character where it stands in the file as it is.
+    fn is_seen(&self, field: &str, argument: Option<usize>, value: &Value<'_>) -> Result<(), Fail> {
+        let text = value.get_ref().as_str().unwrap_or_default();
+        let Some((at, named)) = first_hidden(text) else { return Ok(()) };
+        let before = text.chars().take(at - 1).map(char::len_utf8).sum::<usize>();
+        let mut span = value.span();
+        // Between two quotes and without escapes.
+        if span.len() == text.len() + 2 {
+            span.start += 1 + before;
+        }
+        let argument = argument.map(|n| format!("argument {n} of ")).unwrap_or_default();
+        let message = format!("{argument}`{}` has {named}, as character {at}", self.place_of(field));
+        let hint = "take that character out: what is run or opened has to be what is seen; a command that needs it \
+                    can be a script";
+        Err(Fail { span, message, hint: Some(hint.to_owned()) })
     }
 
     /// Reads the name of a store: a line. Which there are is known elsewhere, but a

@@ -16,7 +16,8 @@
 //! platform = "highlevel"            # or "none"
 //! email_provider = "mailgun"        # or "other": its keys are not in use
 //! rotate_every = "90d"
-//! gone = true                       # the last import no longer found it
+//! missing = "2026-11-22T08:00:00Z"  # since then no import lists it; it stays in use
+//! gone = true                       # HighLevel said that it does not exist any more
 //! imported = "2026-11-22T08:00:00Z"
 //!
 //! [agency.acme.location.berlin]     # the same fields
@@ -33,6 +34,8 @@
 //! pending = 4
 //! previous = 2
 //! highest = 4                       # left out: the highest of the three
+//! asked_at = "2026-11-22T08:00:00Z"   # state pending: when a key was last asked for, or deleted again,
+//! asked_with = "mailgun:admin@acme"   # and by which managing key; whether there is one is not known
 //! fingerprint = "9f3a1c22d0b4"
 //! last2 = "a7"
 //! created = "2026-11-22T08:00:00Z"
@@ -49,7 +52,7 @@
 //! name = "HighLevel agency settings"   # required, unique within the key
 //! kind = "manual"                      # or "command", "highlevel"; left out: manual
 //! location = "acme/berlin"
-//! url = "https://…"
+//! url = "https://…"                    # as `command`: no character that cannot be seen
 //! command = ["deploy-key", "--stdin"]
 //!
 //! [rotation.r7f3…]
@@ -199,6 +202,13 @@ pub fn load(text: &str) -> Result<Inventory, Fault> {
         Some(inventory) => Ok(inventory),
         None => parse(text).map(|parsed| parsed.inventory),
     }
+}
+
+/// Returns the version that a text says it has; `None`: it says none, or
+/// cannot be read at all.
+pub fn version(text: &str) -> Option<i64> {
+    let root = DeTable::parse(text).ok()?.into_inner();
+    fields::Section::top(&root).number("version", 0).ok().flatten().map(i64::from)
 }
 
 /// Returns the line, from 1, on which each key begins.

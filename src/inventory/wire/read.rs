@@ -10,7 +10,7 @@ use super::fields::{Fail, KEY_REF, Section, one_of, shown, wrong, wrong_text};
 use crate::clock;
 use crate::inventory::{Agency, EmailProvider, Inventory, Keys, Place, Platform, Waiver};
 use crate::key::{
-    Consumer, ConsumerKind, Expiry, KeyRef, KeyState, Kind, Name, Record, RecordId, Region, Scope,
+    Consumer, ConsumerKind, CreateCall, Expiry, KeyRef, KeyState, Kind, Name, Record, RecordId, Region, Scope,
 };
 use crate::rotation::{Canary, Delivery, Liveness, Owner, Progress, Rotation, RotationId, Side, Stage};
 
@@ -95,6 +95,7 @@ fn place(section: &Section<'_>) -> Result<Place, Fail> {
         rotate_every: section.parsed("rotate_every", "a duration such as `90d`", |text| {
             text.parse::<clock::Span>().ok().map(|_| text.to_owned())
         })?,
+        missing: section.date("missing")?,
         gone: section.flag("gone")?,
         imported: section.date("imported")?,
     })
@@ -154,6 +155,7 @@ fn record(key: &KeyRef, section: &Section<'_>) -> Result<Record, Fail> {
         pending,
         previous,
         highest,
+        create_call: create_call(section)?,
         fingerprint: section.fingerprint("fingerprint")?,
         last2: section.parsed("last2", "at most two characters", |text| {
             (text.chars().count() <= 2).then(|| text.to_owned())
@@ -169,6 +171,11 @@ fn record(key: &KeyRef, section: &Section<'_>) -> Result<Record, Fail> {
         note: section.text("note")?,
         consumers: consumers(section)?,
     })
+}
+
+fn create_call(section: &Section<'_>) -> Result<Option<CreateCall>, Fail> {
+    let using = section.key_ref("asked_with")?;
+    Ok(section.date("asked_at")?.map(|at| CreateCall { at, using }))
 }
 
 type Versions = (Option<u32>, Option<u32>, Option<u32>, u32);
@@ -224,8 +231,8 @@ fn consumers(section: &Section<'_>) -> Result<Vec<Consumer>, Fail> {
                 .word("kind", &ConsumerKind::ALL.map(ConsumerKind::as_str))?
                 .unwrap_or(ConsumerKind::Manual),
             location: item.scope("location")?,
-            url: item.line("url")?,
-            command: item.texts("command")?,
+            url: item.seen_line("url")?,
+            command: item.seen_texts("command")?,
         });
     }
     Ok(all)

@@ -109,6 +109,7 @@ pub fn place(place: &Place) -> Fields {
     fields.text("platform", place.platform.map(|it| it.as_str()));
     fields.text("email_provider", place.email_provider.map(|it| it.as_str()));
     fields.text("rotate_every", place.rotate_every.as_deref());
+    fields.date("missing", place.missing);
     fields.flag("gone", place.gone);
     fields.date("imported", place.imported);
     fields
@@ -131,6 +132,9 @@ pub fn record(record: &Record, with_highest: bool) -> Fields {
     let used = [record.current, record.pending, record.previous].into_iter().flatten().max();
     let told = with_highest || record.highest != used.unwrap_or(0);
     fields.number("highest", told.then_some(record.highest));
+    fields.date("asked_at", record.create_call.as_ref().map(|it| it.at));
+    let asked_with = record.create_call.as_ref().and_then(|it| it.using.as_ref());
+    fields.text("asked_with", asked_with.map(|it| it.as_str()));
     fields.text("fingerprint", record.fingerprint.as_ref().map(|it| it.as_str()));
     fields.text("last2", record.last2.as_deref());
     fields.date("created", record.created);

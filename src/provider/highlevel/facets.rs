@@ -34,7 +34,7 @@ pub fn snapshot(
     id: &str,
 ) -> Result<Option<LocationSnapshot>, Finding> {
     let reply = ask(net, &wire::location(credential.secret, id))?;
-    if judge::is_absent(&reply) {
+    if judge::is_absent(&reply, id) {
         return Ok(None);
     }
     let one: One = judge::read(&reply, READ)?;
@@ -63,10 +63,17 @@ impl Locations for Highlevel {
                     all.push(location);
                 }
             }
+            // A page that was read before proves nothing of what comes after it.
+            if all.len() == known && !found.is_empty() {
+                let detail =
+                    "HighLevel repeated a page of its list of locations, so that its end was not seen";
+                return Err(Finding::new(Reason::UnexpectedResponse, detail)
+                    .hint("nothing was changed; try again later")
+                    .trouble());
+            }
             // There is no total, and the server may cap a page below what was
-            // asked for: the end is a page shorter than one before, or one that
-            // brings nothing new.
-            if all.len() == known || found.len() < longest {
+            // asked for: the end is a page shorter than one before.
+            if found.len() < longest {
                 return Ok(all);
             }
             longest = longest.max(found.len());

@@ -15,13 +15,18 @@ pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply, scope: &str) -> Resul
         .map_err(|_| unexpected(&HOST, reply, "the body is not what was asked for"))
 }
 
-/// Returns whether a reply says that there is no such location. Its document
-/// has no 404, so the message of a 400 or 422 counts as well.
-pub fn is_absent(reply: &Reply) -> bool {
-    let said = || serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default().words().to_lowercase();
+/// Returns whether a reply says that there is no location `id`. The document
+/// of the API has no 404, so a 400 or 422 counts as well whose message says so
+/// of the location: `Location with id … not found`.
+pub fn is_absent(reply: &Reply, id: &str) -> bool {
+    let says_so = || {
+        let words = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default().words();
+        let lower = words.to_lowercase();
+        lower.contains("not found") && (lower.contains("location") || words.contains(id))
+    };
     match reply.status {
         404 => !reply.is_html(),
-        400 | 422 => said().contains("not found"),
+        400 | 422 => says_so(),
         _ => false,
     }
 }

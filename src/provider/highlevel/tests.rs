@@ -131,7 +131,8 @@ fn locations_are_read_to_the_end_whatever_the_page_size() {
     for (pages, count) in [
         (vec![many(0..100), many(100..103)], 103),
         (vec![many(0..20), many(20..40), many(40..45)], 45),
-        (vec![many(0..100), many(0..100)], 100),
+        (vec![many(0..100), many(0..0)], 100),
+        (vec![many(0..100), many(99..150)], 150),
         (vec![many(0..0)], 0),
     ] {
         let script = Script::new(pages.iter().map(|body| ("GET /locations/search", json(200, body))));
@@ -146,6 +147,20 @@ fn locations_are_read_to_the_end_whatever_the_page_size() {
 }
 
 #[test]
+fn a_page_that_is_repeated_is_no_end_of_the_list() {
+    let secret = Secret::new(token());
+    let credential = credential(Kind::Agency, &secret, None);
+    for again in [0..100, 20..30] {
+        let script = Script::new([
+            ("GET /locations/search", json(200, &many(0..100))),
+            ("GET /locations/search", json(200, &many(again))),
+        ]);
+        let trouble = Locations::list(&Highlevel, script.net().by(&credential), None).unwrap_err();
+        assert!(trouble.detail.contains("repeated a page"), "{}", trouble.detail);
+    }
+}
+
+#[test]
 fn a_change_that_touches_another_field_is_seen() {
     let secret = Secret::new(token());
     let credential = credential(Kind::Agency, &secret, None);
@@ -155,6 +170,8 @@ fn a_change_that_touches_another_field_is_seen() {
         ("GET /locations/ve9EPM428h8vShlRW1KT", json(200, &after)),
         ("GET /locations/gone", json(404, r#"{"message":"x"}"#)),
         ("GET /locations/gone", json(400, r#"{"message":"Location with id gone not found"}"#)),
+        ("GET /locations/gone", json(422, r#"{"message":["gone was not found"]}"#)),
+        ("GET /locations/kept", json(400, r#"{"message":"Company not found"}"#)),
         ("GET /locations/other", json(200, ONE)),
     ]);
     let read = |id: &str| Locations::read(&Highlevel, script.net().by(&credential), id);
@@ -165,6 +182,8 @@ fn a_change_that_touches_another_field_is_seen() {
     assert!(before.changes(&before).is_empty());
     assert_eq!(read("gone"), Ok(None));
     assert_eq!(read("gone"), Ok(None));
+    assert_eq!(read("gone"), Ok(None));
+    assert!(read("kept").is_err(), "it says nothing of the location");
     assert!(read("other").is_err());
 }
 

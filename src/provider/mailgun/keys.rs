@@ -2,6 +2,8 @@
 //! SMTP logins by the credentials of their domain. There is no update, no
 //! disabling and no second look at a secret.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -13,7 +15,7 @@ use super::{Mailgun, logs, request, shape};
 use crate::http::{Failure, FailureKind, Reply, Request};
 use crate::key::text::printable;
 use crate::key::verdict::Facts;
-use crate::key::{Kind, Reason, Region, Secret};
+use crate::key::{Domain, Kind, Reason, Region, Secret};
 use crate::provider::{
     Call, CreatedKey, Credential, Family, KeyAdmin, KeySwitch, Net, NewKey, Outcome, RemoteKey, Right,
     Trouble,
@@ -167,12 +169,12 @@ fn list_keys(net: &Net<'_>, manager: &Credential<'_>) -> Result<Vec<RemoteKey>, 
     let (region, result) = ask_global(net, manager.region, |region| request::keys(region, manager.secret));
     let answer = sort(request::host(region), &result);
     let rows = match &answer {
-        Answer::Json(json) => KeyRow::read_all(json),
+        Answer::Json(json) => KeyRow::read_complete(json),
         _ => None,
     };
     match rows {
         Some(rows) => Ok(rows.into_iter().map(remote).collect()),
-        None => Err(trouble_of(answer, "reading the list of keys")),
+        None => Err(trouble_of(answer, "reading the whole list of keys")),
     }
 }
 
@@ -203,7 +205,7 @@ fn create_key(net: &Net<'_>, manager: &Credential<'_>, new: &NewKey<'_>) -> Resu
         fields.push(("kind", "domain".to_owned()));
         fields.push(("role", "sending".to_owned()));
         fields.push(("domain_name", domain.to_string()));
-        home(net, manager, domain, new.region)?
+        home(net, manager, domain, new.region).map_err(before_the_call)?
     } else {
         fields.push(("kind", "user".to_owned()));
         fields.push(("role", new.role.unwrap_or("admin").to_owned()));
@@ -213,7 +215,8 @@ fn create_key(net: &Net<'_>, manager: &Credential<'_>, new: &NewKey<'_>) -> Resu
         fields.push(("expiration", span.seconds.to_string()));
     }
     let request = request::create_key(region, manager.secret, fields);
-    let answer = sort(request.host, &net.send(&request));
+    let result = net.send(&request);
+    let answer = sort(request.host, &result);
     match &answer {
         Answer::Json(json) => read_created(json).ok_or_else(|| {
             Trouble::new(Reason::UnexpectedResponse, "Mailgun made a key, but its answer does not tell it")
@@ -226,8 +229,23 @@ fn create_key(net: &Net<'_>, manager: &Credential<'_>, new: &NewKey<'_>) -> Resu
         Answer::Bad(text) => {
             Err(Trouble::new(Reason::UnexpectedResponse, format!("Mailgun would not make a key: {text}")))
         }
-        _ => Err(only_admins(trouble_of(answer, "making a key"))),
+        _ => Err(only_admins(of_change(answer, &result, "making a key"))),
     }
+}
+
+/// Nothing was asked to be made yet.
+fn before_the_call(trouble: Trouble) -> Trouble {
+    Trouble { outcome_unknown: false, ..trouble }
+}
+
+/// Returns what a call that makes something ended in. Only Mailgun's own words
+/// are a refusal: a 4xx in words of another may be a gateway's, which had
+/// passed the call on.
+fn of_change(answer: Answer, result: &Result<Reply, Failure>, what: &str) -> Trouble {
+    let foreign = matches!(answer, Answer::Trouble(_));
+    let limited = result.as_ref().is_ok_and(|reply| matches!(reply.status, 429 | 420));
+    let trouble = trouble_of(answer, what);
+    if foreign && result.is_ok() && !limited { trouble.unknown_outcome() } else { trouble }
 }
 
 /// `{"message":"great success","key":{…,"secret":"…"}}`
@@ -249,7 +267,7 @@ fn list_logins(
     let domain = family.domain.ok_or_else(no_domain)?;
     let region = home(net, manager, domain, family.region)?;
     let host = request::host(region);
-    let mut logins = Vec::new();
+    let (mut logins, mut seen) = (Vec::new(), BTreeSet::new());
     for _ in 0..MOST_PAGES {
         let result = net.send(&request::logins(region, manager.secret, domain, logins.len()));
         let answer = sort(host, &result);
@@ -261,21 +279,28 @@ fn list_logins(
             return Err(trouble_of(answer, &format!("reading the SMTP logins of {domain}")));
         };
         let before = logins.len();
-        logins.extend(page.iter().filter_map(|row| {
-            Some(RemoteKey {
-                id: wire::text(row, "login").or_else(|| wire::text(row, "mailbox"))?,
-                kind: Some(Kind::Smtp),
-                domain: Some(domain.to_string()),
-                created: wire::time(row, "created_at"),
-                ..RemoteKey::default()
-            })
-        }));
+        let rows = page.iter().filter_map(|row| read_login_row(row, domain));
+        logins.extend(rows.filter(|row| seen.insert(row.id.clone())));
         let whole = total.and_then(|it| usize::try_from(it).ok()).is_none_or(|it| logins.len() >= it);
-        if whole || logins.len() == before {
+        if whole {
             return Ok(logins);
         }
+        if logins.len() == before {
+            break;
+        }
     }
-    Ok(logins)
+    let detail = format!("the list of the SMTP logins of {domain} could not be read to its end");
+    Err(Trouble::new(Reason::UnexpectedResponse, detail).with_hint("try again later"))
+}
+
+fn read_login_row(row: &Value, domain: &Domain) -> Option<RemoteKey> {
+    Some(RemoteKey {
+        id: wire::text(row, "login").or_else(|| wire::text(row, "mailbox"))?,
+        kind: Some(Kind::Smtp),
+        domain: Some(domain.to_string()),
+        created: wire::time(row, "created_at"),
+        ..RemoteKey::default()
+    })
 }
 
 fn create_login(net: &Net<'_>, manager: &Credential<'_>, new: &NewKey<'_>) -> Result<CreatedKey, Trouble> {
@@ -284,9 +309,10 @@ fn create_login(net: &Net<'_>, manager: &Credential<'_>, new: &NewKey<'_>) -> Re
         Trouble::new(Reason::UnexpectedResponse, "an SMTP login needs a name, and none was given")
             .with_hint("say it: `--login NAME@DOMAIN`")
     })?;
-    let region = home(net, manager, domain, new.region)?;
+    let region = home(net, manager, domain, new.region).map_err(before_the_call)?;
     let request = request::create_login(region, manager.secret, domain, login);
-    let answer = sort(request.host, &net.send(&request));
+    let result = net.send(&request);
+    let answer = sort(request.host, &result);
     match &answer {
         Answer::Json(json) => read_login(json, login).ok_or_else(|| {
             Trouble::new(
@@ -299,7 +325,7 @@ fn create_login(net: &Net<'_>, manager: &Credential<'_>, new: &NewKey<'_>) -> Re
             Reason::UnexpectedResponse,
             format!("Mailgun would not make the login {login}: {text}"),
         )),
-        _ => Err(only_admins(trouble_of(answer, &format!("making the login {login}")))),
+        _ => Err(only_admins(of_change(answer, &result, &format!("making the login {login}")))),
     }
 }
 

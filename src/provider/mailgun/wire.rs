@@ -98,6 +98,15 @@ impl KeyRow {
     pub fn read_all(json: &Value) -> Option<Vec<Self>> {
         Some(list(json, "items")?.iter().filter_map(Self::read).collect())
     }
+
+    /// Reads a listing of which each row can be read and none is left out;
+    /// `None`: what it lacks may be there all the same.
+    pub fn read_complete(json: &Value) -> Option<Vec<Self>> {
+        let items = list(json, "items")?;
+        let rows = items.iter().map(Self::read).collect::<Option<Vec<_>>>()?;
+        let told = number(json, "total_count").and_then(|it| usize::try_from(it).ok());
+        told.is_none_or(|it| it <= rows.len()).then_some(rows)
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +122,15 @@ mod tests {
         assert_eq!(message("<html>no</html>"), None);
         assert_eq!(message("{}"), None);
         assert_eq!(message(""), None);
+    }
+
+    #[test]
+    fn a_listing_with_a_row_left_out_is_not_complete() {
+        let read = |value: Value| KeyRow::read_complete(&value).map(|rows| rows.len());
+        assert_eq!(read(serde_json::json!({"items": [{"id": "a-b"}]})), Some(1));
+        assert_eq!(read(serde_json::json!({"items": [{"id": "a-b"}], "total_count": 1})), Some(1));
+        assert_eq!(read(serde_json::json!({"items": [{"id": "a-b"}], "total_count": 2})), None);
+        assert_eq!(read(serde_json::json!({"items": [{"id": "a-b"}, {}], "total_count": 2})), None);
     }
 
     #[test]

@@ -169,6 +169,10 @@ impl Edit {
             Self::Versions(_, current, pending) => {
                 record.current = *current;
                 record.pending = *pending;
+                record.create_call = pending.map(|n| keyctl::key::CreateCall {
+                    at: jiff_timestamp(n.into()),
+                    using: (n % 2 == 0).then(|| key("mailgun@acme")),
+                });
                 record.highest = record.highest.max(current.unwrap_or(0)).max(pending.unwrap_or(0));
             }
             Self::Expires(_, at) => {
@@ -205,11 +209,12 @@ impl Edit {
             Self::Place(at, field, text) => {
                 let scopes: Vec<_> = inventory.scopes().map(|(scope, _)| scope).collect();
                 let place = inventory.place_mut(&scopes[at.checked_rem(scopes.len())?]);
-                match field % 5 {
+                match field % 6 {
                     0 => place.name.clone_from(text),
                     1 => place.platform = text.as_ref().map(|_| Platform::None),
                     2 => place.email_provider = text.as_ref().map(|_| EmailProvider::Other),
                     3 => place.gone = text.is_some(),
+                    4 => place.missing = text.as_ref().map(|_| "2026-11-22T08:00:00Z".parse().unwrap()),
                     _ => place.domain = text.as_ref().map(|_| "mg.other.example".parse().unwrap()),
                 }
             }

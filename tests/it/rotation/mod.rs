@@ -3,6 +3,7 @@
 
 mod consumers;
 mod crashes;
+mod env_versions;
 mod failures;
 mod guided;
 mod guided_killed;
@@ -10,6 +11,7 @@ mod joint;
 mod operators;
 mod pasted;
 mod paths;
+mod restored;
 pub mod rig;
 mod switched_off;
 mod take_over;

@@ -26,6 +26,9 @@ pub struct Postfix {
     pub implicit: String,
 }
 
+/// What Postfix notes when a port is not free.
+const TAKEN: &str = "Address already in use";
+
 impl Postfix {
     /// Starts it with these logins and passwords; `None` (said, or a panic
     /// where the checks require it) when it cannot run here.
@@ -39,6 +42,17 @@ impl Postfix {
             println!("skipped: Postfix can only be started by root");
             return None;
         }
+        // A port that was free may be taken by another test meanwhile.
+        for _ in 0..5 {
+            match Self::once(accounts) {
+                Ok(server) => return Some(server),
+                Err(said) => assert!(said.contains(TAKEN), "the mail server did not start:\n{said}"),
+            }
+        }
+        panic!("no port stays free for the mail server")
+    }
+
+    fn once(accounts: &[(&str, &str)]) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let address = unused_address();
         let tls = Tls::naming(&["127.0.0.1", &address]);
@@ -56,8 +70,8 @@ impl Postfix {
         postfix.arg("start-fg").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let postfix = postfix.spawn().unwrap();
         let mut server = Self { folder, dovecot, postfix, tls, starttls, plain, implicit };
-        server.wait();
-        Some(server)
+        server.wait()?;
+        Ok(server)
     }
 
     /// Returns the folder, for a file beside the server's.
@@ -95,16 +109,22 @@ impl Postfix {
     }
 
     /// Waits until all ports answer and Dovecot takes logins.
-    fn wait(&mut self) {
+    fn wait(&mut self) -> Result<(), String> {
         let socket = self.path().join("queue/private/auth");
         let ports = [self.starttls.clone(), self.plain.clone(), self.implicit.clone()];
         let open = |it: &String| TcpStream::connect(it).is_ok();
-        let ready = until(|| (socket.exists() && ports.iter().all(open)).then_some(()));
+        let ready = until(|| match self.log().contains(TAKEN) {
+            true => Some(false),
+            false => (socket.exists() && ports.iter().all(open)).then_some(true),
+        });
         let said = std::fs::read_to_string(self.path().join("dovecot.log")).unwrap_or_default();
-        assert!(ready.is_some(), "the mail server did not start:\n{}\n{said}", self.log());
+        if ready != Some(true) {
+            return Err(format!("{}\n{said}", self.log()));
+        }
         // Each of these connections is a conversation of its own in the log.
         self.conversations(ports.len());
         std::fs::write(self.path().join("queue/maillog"), "").unwrap();
+        Ok(())
     }
 }
 

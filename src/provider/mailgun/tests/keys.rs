@@ -62,6 +62,13 @@ fn what_became_of_a_creation_is_known_or_said_to_be_unknown() {
             true,
         ),
         ("no secret", known(200, r#"{"key":{"id":"1"}}"#), Reason::UnexpectedResponse, true),
+        ("a gateway's 408", plain(408, ""), Reason::UnexpectedResponse, true),
+        (
+            "a page that refuses",
+            answered(403, "<html>", &[("content-type", "text/html")]),
+            Reason::UnexpectedResponse,
+            true,
+        ),
     ];
     for (name, answer, reason, unknown) in cases {
         let fake = Fake::new(|_| answer.clone());
@@ -69,6 +76,36 @@ fn what_became_of_a_creation_is_known_or_said_to_be_unknown() {
             Mailgun.create(fake.net().by(&manager), &new_key(Kind::Account, None, None)).unwrap_err();
         assert_eq!((trouble.reason, trouble.outcome_unknown), (reason, unknown), "{name}: {trouble:?}");
         assert_eq!(fake.lines().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_domain_that_cannot_be_found_is_no_call_of_unknown_outcome() {
+    let secret = secret();
+    let manager = credential(Kind::Account, &secret);
+    let own = domain();
+    for (kind, login) in [(Kind::Sending, None), (Kind::Smtp, Some("a@mg.acme.example"))] {
+        let fake = Fake::new(|_| silent(FailureKind::NoAnswer));
+        let new = NewKey { region: None, ..new_key(kind, Some(&own), login) };
+        assert!(!Mailgun.create(fake.net().by(&manager), &new).unwrap_err().outcome_unknown);
+        assert!(fake.lines().iter().all(|it| it.contains("GET /v4/domains/")), "{:?}", fake.lines());
+    }
+}
+
+#[test]
+fn a_list_of_logins_that_ends_early_is_no_list() {
+    let secret = secret();
+    let manager = credential(Kind::Account, &secret);
+    let own = domain();
+    let family = Family { kind: Kind::Smtp, domain: Some(&own), region: Some(Region::Us) };
+    for again in [r#"{"total_count":2,"items":[]}"#, r#"{"total_count":2,"items":[{"login":"a@x.example"}]}"#]
+    {
+        let fake = Fake::new(|call| match call.asks("skip") == Some("0") {
+            true => known(200, r#"{"total_count":2,"items":[{"login":"a@x.example"}]}"#),
+            false => known(200, again),
+        });
+        let trouble = KeyAdmin::list(&Mailgun, fake.net().by(&manager), &family).unwrap_err();
+        assert!(trouble.detail.contains("to its end"), "{trouble:?}");
     }
 }
 
