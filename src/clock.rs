@@ -30,9 +30,6 @@ pub fn read(text: &str) -> Option<Timestamp> {
 }
 
 /// Reads a DATE argument: `2026-11-22` (midnight UTC) or RFC 3339.
-///
-/// # Errors
-/// Says which two forms are understood.
 pub fn date(text: &str) -> Result<Timestamp, String> {
     let whole = text.parse::<Timestamp>().ok();
     let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());

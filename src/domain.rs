@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::key::kind::fixed_words;
+use crate::key::words::words;
 use crate::key::{Domain, ProviderId, Reason, Region};
 
 /// Whether the rule counts that only verified US domains can be chosen
@@ -23,26 +23,15 @@ pub enum DomainType {
     Sandbox,
 }
 
-/// What the provider, or the resolver, says of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DnsState {
-    Valid,
-    Invalid,
-    Unknown,
-}
-
-impl DnsState {
-    pub const ALL: [Self; 3] = [Self::Valid, Self::Invalid, Self::Unknown];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::Invalid => "invalid",
-            Self::Unknown => "unknown",
-        }
+words! {
+    /// What the provider, or the resolver, says of a record.
+    #[derive(PartialOrd, Ord)]
+    pub enum DnsState("state of a DNS record") {
+        Valid = "valid",
+        Invalid = "invalid",
+        Unknown = "unknown",
     }
 }
-fixed_words!(DnsState, "state of a DNS record");
 
 /// What a record is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -147,9 +136,6 @@ pub struct SelectableDomain(Domain);
 
 impl SelectableDomain {
     /// Checks the rules.
-    ///
-    /// # Errors
-    /// The reasons against it.
     pub fn check(domain: &SendingDomain, rule: UsRule) -> Result<Self, Vec<Reason>> {
         let against = domain.against(rule);
         if against.is_empty() { Ok(Self(domain.name.clone())) } else { Err(against) }

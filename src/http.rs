@@ -2,6 +2,7 @@
 //! redirects, https or loopback, redaction. What a request means, and what a
 //! reply proves, is the providers' business.
 
+mod breakdown;
 mod budget;
 mod client;
 mod encode;
@@ -281,9 +282,6 @@ pub trait Http: Sync {
 
     /// Sends `request` like [`Self::send`], but waits for the account's budget
     /// at the cost of `patience`: what it has spent is added to `deadline`.
-    ///
-    /// # Errors
-    /// As [`Self::send`].
     fn send_in_turn(
         &self,
         request: &Request<'_>,

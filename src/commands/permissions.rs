@@ -80,7 +80,7 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
             .note("note: --probe-write sends POSTs with an empty body; what they prove is not documented");
     }
     let states =
-        facet.check(&context.net()?, &credential, wanted.asked(), args.probe_write).map_err(|trouble| {
+        facet.check(context.net()?.by(&credential), wanted.asked(), args.probe_write).map_err(|trouble| {
             let exit = match trouble.reason.verdict() {
                 Verdict::Rejected => Exit::Rejected,
                 Verdict::Unknown | Verdict::Limited | Verdict::Valid => Exit::Unknown,

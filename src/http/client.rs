@@ -2,7 +2,6 @@
 //! a key elsewhere.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -11,12 +10,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::blocking;
 
+use super::breakdown::{BodyTrouble, Broken, host_of, innermost};
 use super::budget::{Budget, Patience};
 use super::origin::{Origin, Place};
 use super::{Auth, Effect, Failure, FailureKind, Http, Method, Reply, Request, encode, pace};
 use crate::checkpoint;
 use crate::key::Secret;
-use crate::key::text::printable;
 
 /// The most of a body that is read.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -162,85 +161,16 @@ impl Client {
         }
         let prepared = prepare(client, request, origin, remaining)?;
         let begun = Instant::now();
-        let response = prepared.send().map_err(|error| self.broken(&error, origin))?;
+        let response =
+            prepared.send().map_err(|error| Broken::of(&error, origin, self.settings.proxy.as_deref()))?;
         let status = response.status().as_u16();
         let headers = response.headers().iter().map(|(name, value)| {
             (name.as_str().to_owned(), scrubbed(&request.auth, &String::from_utf8_lossy(value.as_bytes())))
         });
         let headers = headers.collect();
-        let bytes = read_body(response, deadline).map_err(|trouble| self.cut(trouble, origin))?;
+        let bytes = read_body(response, deadline).map_err(|trouble| Broken::of_body(trouble, origin))?;
         let body = scrubbed(&request.auth, &String::from_utf8_lossy(&bytes));
         Ok(Reply { status, headers, body, latency: begun.elapsed() })
-    }
-
-    fn broken(&self, error: &reqwest::Error, origin: &Origin) -> Broken {
-        let host = host_of(origin);
-        let words = innermost(error);
-        let proxied = origin.place() == Place::World && self.settings.proxy.is_some();
-        // Of an encrypted connection that breaks later it is not known what arrived.
-        let (kind, message) = if is_tls(error) && error.is_connect() {
-            (FailureKind::Tls, format!("no trusted TLS connection to {host}: {words}"))
-        } else if error.is_builder() {
-            (FailureKind::NotSent, format!("the request to {host} could not be built: {words}"))
-        } else if error.is_connect() {
-            let why = if error.is_timeout() { "no connection in time".to_owned() } else { words };
-            (FailureKind::NotSent, format!("cannot connect to {host}: {why}"))
-        } else if error.is_timeout() {
-            (FailureKind::NoAnswer, format!("{host} did not answer in time"))
-        } else if is_no_http(&words) {
-            (FailureKind::Malformed, format!("{host} did not answer in HTTP: {words}"))
-        } else {
-            (FailureKind::NoAnswer, format!("the connection to {host} broke before an answer came: {words}"))
-        };
-        let hint = match kind {
-            FailureKind::Tls => Some(format!(
-                "check the clock and the system's root certificates; for a root of your own (an inspecting \
-                 proxy) name a PEM file in KEYCTL_CA_FILE{}",
-                self.proxy_clause(proxied)
-            )),
-            FailureKind::NotSent | FailureKind::NoAnswer if proxied => {
-                Some(format!("check the network{}", self.proxy_clause(proxied)))
-            }
-            FailureKind::NotSent => Some("check the network, then try again".to_owned()),
-            FailureKind::NoAnswer | FailureKind::Malformed | FailureKind::OverBudget => None,
-        };
-        let again = kind == FailureKind::NoAnswer && !error.is_timeout();
-        Broken { failure: Failure { kind, message, hint }, again }
-    }
-
-    fn proxy_clause(&self, proxied: bool) -> String {
-        match &self.settings.proxy {
-            Some(name) if proxied => format!("; the proxy of {name} is in use"),
-            _ => String::new(),
-        }
-    }
-
-    fn cut(&self, trouble: BodyTrouble, origin: &Origin) -> Broken {
-        let host = host_of(origin);
-        let (kind, message, again) = match trouble {
-            BodyTrouble::TooLarge => {
-                (FailureKind::Malformed, format!("{host} sent more than {} MiB", BODY_LIMIT >> 20), false)
-            }
-            BodyTrouble::Late => {
-                (FailureKind::NoAnswer, format!("{host} did not finish its answer in time"), false)
-            }
-            BodyTrouble::Cut => {
-                (FailureKind::NoAnswer, format!("{host} broke off in the middle of its answer"), true)
-            }
-        };
-        Broken { failure: Failure { kind, message, hint: None }, again }
-    }
-}
-
-/// A failure, and whether a read may be tried again at once.
-struct Broken {
-    failure: Failure,
-    again: bool,
-}
-
-impl From<Failure> for Broken {
-    fn from(failure: Failure) -> Self {
-        Self { failure, again: false }
     }
 }
 
@@ -362,12 +292,6 @@ fn prepare(
     Ok(builder)
 }
 
-enum BodyTrouble {
-    TooLarge,
-    Late,
-    Cut,
-}
-
 fn read_body(mut response: blocking::Response, deadline: Instant) -> Result<Vec<u8>, BodyTrouble> {
     let mut bytes = Vec::new();
     let mut chunk = vec![0_u8; 4 * 1024];
@@ -383,7 +307,7 @@ fn read_body(mut response: blocking::Response, deadline: Instant) -> Result<Vec<
             Err(_) => return Err(BodyTrouble::Cut),
         }
         if bytes.len() > BODY_LIMIT {
-            return Err(BodyTrouble::TooLarge);
+            return Err(BodyTrouble::TooLarge(BODY_LIMIT));
         }
     }
 }
@@ -400,34 +324,4 @@ fn scrubbed(auth: &Auth<'_>, text: &str) -> String {
         Some(secret) => secret.scrub(text),
         None => text.to_owned(),
     }
-}
-
-/// Host and port, without the rest of the URL.
-fn host_of(origin: &Origin) -> String {
-    let rest = origin.as_str().split_once("://").map_or(origin.as_str(), |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest).to_owned()
-}
-
-/// The last error of the chain says what happened; those above repeat the URL.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut last: &dyn std::error::Error = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    if error.source().is_none() { "no details".to_owned() } else { printable(&last.to_string(), 200) }
-}
-
-/// A certificate nobody vouches for sits inside `io::Error`s deep in the chain,
-/// one in the other; their `source` skips what they hold.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    if error.is::<rustls::Error>() {
-        return true;
-    }
-    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    held.is_some_and(|it| is_tls(it)) || error.source().is_some_and(is_tls)
-}
-
-/// hyper's parse errors are not told apart by type outside of hyper.
-fn is_no_http(words: &str) -> bool {
-    words.contains("invalid HTTP") || words.contains("message head is too large")
 }

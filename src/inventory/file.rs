@@ -46,18 +46,12 @@ impl InventoryFile {
     }
 
     /// Returns what the file says; a missing file is an empty inventory.
-    ///
-    /// # Errors
-    /// A [`Situation`] with [`Exit::Usage`] that names file, line and column.
     pub fn load(&self) -> Result<Inventory, Situation> {
         let text = self.read(&self.path)?;
         wire::load(body(&text)).map_err(|fault| self.fault(fault))
     }
 
     /// Returns the line on which each key begins.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
     pub fn lines(&self) -> Result<BTreeMap<KeyRef, usize>, Situation> {
         let text = self.read(&self.path)?;
         wire::lines(body(&text)).map_err(|fault| self.fault(fault))

@@ -8,57 +8,35 @@ pub mod select;
 pub mod wire;
 
 pub use file::InventoryFile;
-pub use keys::Keys;
+pub use keys::{Keys, Mark};
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::clock::Span;
-use crate::key::kind::fixed_words;
 use crate::key::resolve::{self, Effective};
+use crate::key::words::words;
 use crate::key::{Domain, KeyRef, Kind, Name, ProviderId, Record, Scope};
 use crate::rotation::{Rotation, RotationId};
 
-/// The platform an agency's e-mail is used from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Platform {
-    /// HighLevel or a white label of it: only verified US domains can be chosen.
-    Highlevel,
-    None,
-}
-
-impl Platform {
-    pub const ALL: [Self; 2] = [Self::Highlevel, Self::None];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Highlevel => "highlevel",
-            Self::None => "none",
-        }
+words! {
+    /// The platform an agency's e-mail is used from.
+    pub enum Platform("platform") {
+        /// HighLevel or a white label of it: only verified US domains can be chosen.
+        Highlevel = "highlevel",
+        None = "none",
     }
 }
-fixed_words!(Platform, "platform");
 
-/// What a location sends with, where that is not decided by its Mailgun key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EmailProvider {
-    Mailgun,
-    /// Its own SMTP or Gmail: keys are not in effect there.
-    Other,
-}
-
-impl EmailProvider {
-    pub const ALL: [Self; 2] = [Self::Mailgun, Self::Other];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mailgun => "mailgun",
-            Self::Other => "other",
-        }
+words! {
+    /// What a location sends with, where that is not decided by its Mailgun key.
+    pub enum EmailProvider("e-mail provider") {
+        Mailgun = "mailgun",
+        /// Its own SMTP or Gmail: keys are not in effect there.
+        Other = "other",
     }
 }
-fixed_words!(EmailProvider, "e-mail provider");
 
 /// What is recorded of an agency or a location alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -49,10 +49,7 @@ pub struct Selection<'a> {
 }
 
 impl Inventory {
-    /// Returns exactly this record.
-    ///
-    /// # Errors
-    /// Exit 8, with the scope that inherits it when there is one.
+    /// Returns exactly this record; an error names the scope that inherits it.
     pub fn record(&self, key: &KeyRef) -> Result<&Record, Situation> {
         self.keys.get(key).ok_or_else(|| self.no_such_key(key))
     }
@@ -68,8 +65,9 @@ impl Inventory {
                 key.scope, key.scope
             ));
         }
-        let near = self.keys.keys().filter(|it| it.scope == key.scope || it.scope.agency == key.scope.agency);
-        let near: Vec<String> = near.take(4).map(|it| format!("`{it}`")).collect();
+        let mut near: Vec<&KeyRef> = self.keys_of_agency(&key.scope.agency).map(|(it, _)| it).collect();
+        near.sort_unstable();
+        let near: Vec<String> = near.into_iter().take(4).map(|it| format!("`{it}`")).collect();
         if near.is_empty() {
             situation.hint(format!("`keyctl list` shows what there is; add it: `keyctl add {key}`"))
         } else {
@@ -78,16 +76,13 @@ impl Inventory {
     }
 
     /// Checks that a scope is known: recorded, or the scope of some key.
-    ///
-    /// # Errors
-    /// Exit 8.
     pub fn need_scope(&self, scope: &Scope) -> Result<(), Situation> {
-        if self.place(scope).is_some() || self.keys.keys().any(|key| key.scope == *scope) {
+        if self.place(scope).is_some() || self.keys.at(scope).next().is_some() {
             return Ok(());
         }
         // A location that is not recorded still inherits from its agency's keys.
-        let agency_known = self.agencies.contains_key(&scope.agency)
-            || self.keys.keys().any(|key| key.scope.agency == scope.agency);
+        let agency_known =
+            self.agencies.contains_key(&scope.agency) || self.keys.below(&scope.agency).next().is_some();
         let hint = if agency_known {
             format!("add it: `keyctl scope add {scope}`; `keyctl scope list` shows what there is")
         } else {
@@ -99,9 +94,6 @@ impl Inventory {
     /// Returns the records that the arguments mean; none means everything.
     /// Disabled and pending records, and scopes that send with another
     /// provider, are skipped unless named by key ref, and said.
-    ///
-    /// # Errors
-    /// Exit 8 for an unknown key or scope, and when nothing is selected.
     pub fn select<'a>(
         &'a self,
         arguments: &[Selected],
@@ -186,10 +178,8 @@ impl Inventory {
     }
 
     /// Returns the one key a command needs: of the kinds it can use, in their
-    /// order of preference, the unlabelled one, else the only labelled one.
-    ///
-    /// # Errors
-    /// Exit 8 when there is none, exit 2 listing the refs when it is not clear.
+    /// order of preference, the unlabelled one, else the only labelled one; an
+    /// error lists the refs when it is not clear.
     pub fn choose<'a>(
         &'a self,
         argument: &Selected,

@@ -14,6 +14,7 @@ pub mod shape;
 pub mod text;
 pub mod transliterate;
 pub mod verdict;
+pub mod words;
 
 pub use kind::{Kind, ProviderId, Region};
 pub use name::{Domain, Name, NameError};

@@ -38,9 +38,6 @@ pub enum NameError {
 
 impl Name {
     /// Parses a name.
-    ///
-    /// # Errors
-    /// Says which character or position breaks the rule.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = || super::text::printable(text, 80);
         if text.is_empty() {
@@ -113,9 +110,6 @@ pub struct Domain(Arc<str>);
 
 impl Domain {
     /// Parses a domain name.
-    ///
-    /// # Errors
-    /// [`NameError::Domain`] for anything that is no host name with a dot.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let error = || NameError::Domain(super::text::printable(text, 80));
         let lower = text.trim().trim_end_matches('.').to_ascii_lowercase();

@@ -5,10 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Kind, Region, fixed_words};
+use super::kind::{Kind, Region};
 use super::name::Domain;
 use super::reference::{KeyRef, Scope};
 use super::secret::{Fingerprint, Secret};
+use super::words::words;
 
 /// The random, never reused name of a record in the store. Unique across
 /// inventories, so two of them may share one keyring.
@@ -56,29 +57,18 @@ impl fmt::Debug for RecordId {
     }
 }
 
-/// Whether a record is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyState {
-    #[default]
-    Active,
-    /// Switched off at the provider: expected to be refused.
-    Disabled,
-    /// Announced, but its secret is not there yet.
-    Pending,
-}
-
-impl KeyState {
-    pub const ALL: [Self; 3] = [Self::Active, Self::Disabled, Self::Pending];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Disabled => "disabled",
-            Self::Pending => "pending",
-        }
+words! {
+    /// Whether a record is in use.
+    #[derive(Default)]
+    pub enum KeyState("key state") {
+        #[default]
+        Active = "active",
+        /// Switched off at the provider: expected to be refused.
+        Disabled = "disabled",
+        /// Announced, but its secret is not there yet.
+        Pending = "pending",
     }
 }
-fixed_words!(KeyState, "key state");
 
 /// When a key stops working by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -99,29 +89,17 @@ impl Expiry {
     }
 }
 
-/// How a consumer gets a new secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConsumerKind {
-    /// A person pastes it and says so.
-    Manual,
-    /// An approved argv gets it on stdin.
-    Command,
-    /// `PUT /locations/{id}` at HighLevel.
-    Highlevel,
-}
-
-impl ConsumerKind {
-    pub const ALL: [Self; 3] = [Self::Manual, Self::Command, Self::Highlevel];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Command => "command",
-            Self::Highlevel => "highlevel",
-        }
+words! {
+    /// How a consumer gets a new secret.
+    pub enum ConsumerKind("kind of consumer") {
+        /// A person pastes it and says so.
+        Manual = "manual",
+        /// An approved argv gets it on stdin.
+        Command = "command",
+        /// `PUT /locations/{id}` at HighLevel.
+        Highlevel = "highlevel",
     }
 }
-fixed_words!(ConsumerKind, "kind of consumer");
 
 /// A place where a key has been pasted or deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,9 +69,6 @@ pub fn effective<'a>(
 
 /// Chooses the one key a command needs: the unlabelled one, else the only
 /// labelled one.
-///
-/// # Errors
-/// [`Choice::None`] when there is none, [`Choice::Several`] when it is not clear.
 pub fn choose<'a>(candidates: &[Effective<'a>]) -> Result<Effective<'a>, Choice<'a>> {
     let unlabelled: Vec<_> = candidates.iter().filter(|it| it.key.label.is_none()).collect();
     let pool: Vec<_> = if unlabelled.is_empty() { candidates.iter().collect() } else { unlabelled };

@@ -3,132 +3,58 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::kind::{Region, fixed_words};
+use super::kind::Region;
 use super::name::Domain;
 use super::record::Expiry;
+use super::words::words;
 
-/// The four answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    Valid,
-    Limited,
-    Unknown,
-    Rejected,
-}
-
-impl Verdict {
-    pub const ALL: [Self; 4] = [Self::Valid, Self::Limited, Self::Unknown, Self::Rejected];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::Limited => "limited",
-            Self::Unknown => "unknown",
-            Self::Rejected => "rejected",
-        }
+words! {
+    /// The four answers.
+    #[derive(PartialOrd, Ord)]
+    pub enum Verdict("verdict") {
+        Valid = "valid",
+        Limited = "limited",
+        Unknown = "unknown",
+        Rejected = "rejected",
     }
 }
-fixed_words!(Verdict, "verdict");
 
-/// Why. The order is that of the contract's table; the first one is *the* reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    WrongKind,
-    Disabled,
-    Expired,
-    KeyNotFound,
-    Unauthorized,
-    WrongAccount,
-    IpBlocked,
-    RateLimited,
-    Unreachable,
-    Tls,
-    ProviderError,
-    UnexpectedResponse,
-    SecretMissing,
-    /// The store holds a text that is not the record's; it was not sent.
-    SecretMismatch,
-    StoreLocked,
-    PermissionNotCheckable,
-    PermissionMissing,
-    PermissionExcess,
-    AccountNotActivated,
-    OutOfCredit,
-    NoVerifiedUsDomain,
-    DomainNotVerified,
-    DomainInEu,
-    DomainDisabled,
-    ExpiresSoon,
-    SandboxDomain,
-    DomainNotFound,
+words! {
+    /// Why. The order is that of the contract's table; the first one is *the* reason.
+    #[derive(PartialOrd, Ord)]
+    pub enum Reason("reason") {
+        WrongKind = "wrong-kind",
+        Disabled = "disabled",
+        Expired = "expired",
+        KeyNotFound = "key-not-found",
+        Unauthorized = "unauthorized",
+        WrongAccount = "wrong-account",
+        IpBlocked = "ip-blocked",
+        RateLimited = "rate-limited",
+        Unreachable = "unreachable",
+        Tls = "tls",
+        ProviderError = "provider-error",
+        UnexpectedResponse = "unexpected-response",
+        SecretMissing = "secret-missing",
+        /// The store holds a text that is not the record's; it was not sent.
+        SecretMismatch = "secret-mismatch",
+        StoreLocked = "store-locked",
+        PermissionNotCheckable = "permission-not-checkable",
+        PermissionMissing = "permission-missing",
+        PermissionExcess = "permission-excess",
+        AccountNotActivated = "account-not-activated",
+        OutOfCredit = "out-of-credit",
+        NoVerifiedUsDomain = "no-verified-us-domain",
+        DomainNotVerified = "domain-not-verified",
+        DomainInEu = "domain-in-eu",
+        DomainDisabled = "domain-disabled",
+        ExpiresSoon = "expires-soon",
+        SandboxDomain = "sandbox-domain",
+        DomainNotFound = "domain-not-found",
+    }
 }
 
 impl Reason {
-    pub const ALL: [Self; 27] = [
-        Self::WrongKind,
-        Self::Disabled,
-        Self::Expired,
-        Self::KeyNotFound,
-        Self::Unauthorized,
-        Self::WrongAccount,
-        Self::IpBlocked,
-        Self::RateLimited,
-        Self::Unreachable,
-        Self::Tls,
-        Self::ProviderError,
-        Self::UnexpectedResponse,
-        Self::SecretMissing,
-        Self::SecretMismatch,
-        Self::StoreLocked,
-        Self::PermissionNotCheckable,
-        Self::PermissionMissing,
-        Self::PermissionExcess,
-        Self::AccountNotActivated,
-        Self::OutOfCredit,
-        Self::NoVerifiedUsDomain,
-        Self::DomainNotVerified,
-        Self::DomainInEu,
-        Self::DomainDisabled,
-        Self::ExpiresSoon,
-        Self::SandboxDomain,
-        Self::DomainNotFound,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongKind => "wrong-kind",
-            Self::Disabled => "disabled",
-            Self::Expired => "expired",
-            Self::KeyNotFound => "key-not-found",
-            Self::Unauthorized => "unauthorized",
-            Self::WrongAccount => "wrong-account",
-            Self::IpBlocked => "ip-blocked",
-            Self::RateLimited => "rate-limited",
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::ProviderError => "provider-error",
-            Self::UnexpectedResponse => "unexpected-response",
-            Self::SecretMissing => "secret-missing",
-            Self::SecretMismatch => "secret-mismatch",
-            Self::StoreLocked => "store-locked",
-            Self::PermissionNotCheckable => "permission-not-checkable",
-            Self::PermissionMissing => "permission-missing",
-            Self::PermissionExcess => "permission-excess",
-            Self::AccountNotActivated => "account-not-activated",
-            Self::OutOfCredit => "out-of-credit",
-            Self::NoVerifiedUsDomain => "no-verified-us-domain",
-            Self::DomainNotVerified => "domain-not-verified",
-            Self::DomainInEu => "domain-in-eu",
-            Self::DomainDisabled => "domain-disabled",
-            Self::ExpiresSoon => "expires-soon",
-            Self::SandboxDomain => "sandbox-domain",
-            Self::DomainNotFound => "domain-not-found",
-        }
-    }
-
     /// Returns the verdict this reason leads to.
     pub fn verdict(self) -> Verdict {
         match self {
@@ -162,50 +88,22 @@ impl Reason {
         }
     }
 }
-fixed_words!(Reason, "reason");
 
-/// What may stand behind a refusal that does not name its cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    Revoked,
-    IpNotAllowlisted,
-    SendingKey,
-    WebhookSigningKey,
-    SmtpPassword,
-    WrongLogin,
-    DomainNotInAccount,
-    WrongRegion,
-    Truncated,
-}
-
-impl Cause {
-    pub const ALL: [Self; 9] = [
-        Self::Revoked,
-        Self::IpNotAllowlisted,
-        Self::SendingKey,
-        Self::WebhookSigningKey,
-        Self::SmtpPassword,
-        Self::WrongLogin,
-        Self::DomainNotInAccount,
-        Self::WrongRegion,
-        Self::Truncated,
-    ];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Revoked => "revoked",
-            Self::IpNotAllowlisted => "ip-not-allowlisted",
-            Self::SendingKey => "sending-key",
-            Self::WebhookSigningKey => "webhook-signing-key",
-            Self::SmtpPassword => "smtp-password",
-            Self::WrongLogin => "wrong-login",
-            Self::DomainNotInAccount => "domain-not-in-account",
-            Self::WrongRegion => "wrong-region",
-            Self::Truncated => "truncated",
-        }
+words! {
+    /// What may stand behind a refusal that does not name its cause.
+    #[derive(PartialOrd, Ord)]
+    pub enum Cause("cause") {
+        Revoked = "revoked",
+        IpNotAllowlisted = "ip-not-allowlisted",
+        SendingKey = "sending-key",
+        WebhookSigningKey = "webhook-signing-key",
+        SmtpPassword = "smtp-password",
+        WrongLogin = "wrong-login",
+        DomainNotInAccount = "domain-not-in-account",
+        WrongRegion = "wrong-region",
+        Truncated = "truncated",
     }
 }
-fixed_words!(Cause, "cause");
 
 /// What one live check found out. The verdict follows from the reasons: the
 /// one of the first reason, `valid` when there is none.

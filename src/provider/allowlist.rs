@@ -1,6 +1,6 @@
 //! An account's IP allowlist: the seam between Mailgun's and the commands.
 
-use super::{Credential, Net, Trouble};
+use super::{Call, Outcome};
 
 /// One entry of an account's IP allowlist.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -12,18 +12,15 @@ pub struct AllowlistEntry {
 /// The addresses an account may be called from; empty means any.
 pub trait Allowlist: Sync {
     /// Reads the list.
-    ///
-    /// # Errors
-    /// When it may not or could not be read.
-    fn read(&self, net: &Net<'_>, credential: &Credential<'_>) -> Result<Vec<AllowlistEntry>, Trouble>;
+    fn read(&self, call: Call<'_>) -> Outcome<Vec<AllowlistEntry>>;
     /// Adds an entry.
     ///
     /// # Errors
     /// When it may not be there now.
-    fn add(&self, net: &Net<'_>, credential: &Credential<'_>, entry: &AllowlistEntry) -> Result<(), Trouble>;
+    fn add(&self, call: Call<'_>, entry: &AllowlistEntry) -> Outcome<()>;
     /// Removes an entry; `Ok(false)`: it was not there.
     ///
     /// # Errors
     /// When it may still be there.
-    fn remove(&self, net: &Net<'_>, credential: &Credential<'_>, address: &str) -> Result<bool, Trouble>;
+    fn remove(&self, call: Call<'_>, address: &str) -> Outcome<bool>;
 }

@@ -1,5 +1,6 @@
-//! A secret in use: with what is recorded of it.
+//! A secret in use: with what is recorded of it, and with the way out.
 
+use super::Net;
 use crate::key::{Domain, Kind, Record, Region, Secret};
 
 /// A secret and what is recorded of it: enough to use it.
@@ -27,5 +28,19 @@ impl<'a> Credential<'a> {
             remote_id: record.remote_id.as_deref(),
             account_id: record.account_id.as_deref(),
         }
+    }
+}
+
+/// What a call at a provider is made with: the way out, and the key that asks.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub net: &'a Net<'a>,
+    pub credential: &'a Credential<'a>,
+}
+
+impl<'a> Net<'a> {
+    /// Returns a call by the key with this credential.
+    pub fn by(&'a self, credential: &'a Credential<'a>) -> Call<'a> {
+        Call { net: self, credential }
     }
 }

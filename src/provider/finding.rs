@@ -116,18 +116,12 @@ pub fn unexpected(host: &Host, reply: &Reply, words: &str) -> Finding {
 }
 
 /// Sends a request that changes nothing.
-///
-/// # Errors
-/// When no reply came.
 pub fn ask(net: &Net<'_>, request: &Request<'_>) -> Result<Reply, Finding> {
     net.send(request).map_err(|failure| Finding::from(Trouble::from(&failure)))
 }
 
 /// Sends a request that changes something. A gateway's 5xx is a reply, but it
 /// does not tell whether the change was made.
-///
-/// # Errors
-/// When no reply came, or none that tells.
 pub fn change(net: &Net<'_>, request: &Request<'_>) -> Result<Reply, Finding> {
     let reply = net.send(request).map_err(|failure| Finding::from(Trouble::from(&failure)))?;
     common(request.host, &reply).map_or(Ok(reply), Err)

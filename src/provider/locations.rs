@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Credential, Net, Trouble};
+use super::{Call, Outcome};
 use crate::key::{Domain, Secret};
 
 /// A location (sub-account) of an agency, as the provider lists it. Neither
@@ -61,23 +61,10 @@ pub trait Locations: Sync {
     ///
     /// # Errors
     /// When the list could not be read to its end.
-    fn list(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        company: Option<&str>,
-    ) -> Result<Vec<RemoteLocation>, Trouble>;
+    fn list(&self, call: Call<'_>, company: Option<&str>) -> Outcome<Vec<RemoteLocation>>;
 
     /// Returns one location whole; `Ok(None)`: there is none with this id.
-    ///
-    /// # Errors
-    /// When it could not be read.
-    fn read(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        id: &str,
-    ) -> Result<Option<LocationSnapshot>, Trouble>;
+    fn read(&self, call: Call<'_>, id: &str) -> Outcome<Option<LocationSnapshot>>;
 
     /// Writes Mailgun key and domain into a location's settings. Whether the
     /// provider leaves all else alone is not documented: read before and
@@ -85,12 +72,7 @@ pub trait Locations: Sync {
     ///
     /// # Errors
     /// Why it was refused, or that it is not known whether it was done.
-    fn put_mailgun(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        push: &MailgunPush<'_>,
-    ) -> Result<(), Trouble>;
+    fn put_mailgun(&self, call: Call<'_>, push: &MailgunPush<'_>) -> Outcome<()>;
 }
 
 /// Mailgun settings on their way to a location.

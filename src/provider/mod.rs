@@ -8,34 +8,40 @@ mod allowlist;
 pub mod brevo;
 mod console;
 mod credential;
+mod domain_list;
 mod finding;
 pub mod highlevel;
+mod inbound;
+mod key_admin;
 pub mod klaviyo;
 mod locations;
 pub mod mailgun;
 mod paste;
 mod permissions;
+mod test_mail;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
 pub use allowlist::{Allowlist, AllowlistEntry};
 pub use console::{ConsoleAsk, ConsoleTask, Guide, Model, Stays};
-pub use credential::Credential;
+pub use credential::{Call, Credential};
+pub use domain_list::{DomainList, DomainListing};
+pub use inbound::{Inbound, InboundRoute};
+pub use key_admin::{CreatedKey, Family, KeyAdmin, KeySwitch, NewKey, RemoteKey, Right};
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Form, Identified, Unwrapped, form, identify, unwrap};
 pub use permissions::{PermissionState, Permissions};
+pub use test_mail::{Delivery, Fate, MailEvent, Sent, TestMail};
 
 use std::time::Instant;
 
 use jiff::Timestamp;
 
 use crate::clock::Span;
-use crate::domain::SendingDomain;
 use crate::http::{Failure, Host, Http, Patience, Reply, Request};
-use crate::key::verdict::Facts;
 use crate::key::{Domain, Judgement, Kind, ProviderId, Reason, Region, Secret};
-use crate::smtp::{Message, Relay, Smtp};
+use crate::smtp::{Relay, Smtp};
 
 /// The way out, the hour, and the moment to give up.
 #[derive(Clone, Copy)]
@@ -50,9 +56,6 @@ pub struct Net<'a> {
 
 impl Net<'_> {
     /// Sends one request within the deadline.
-    ///
-    /// # Errors
-    /// [`Failure`] when no HTTP answer came.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
         let Some(patience) = self.patience else { return self.http.send(request, self.deadline) };
         self.http.send_in_turn(request, self.deadline, patience)
@@ -138,9 +141,6 @@ pub trait Provider: Sync {
 
     /// Returns whether a text may be a key of `kind`, offline: looser than
     /// `recognise` where a person may have chosen the secret.
-    ///
-    /// # Errors
-    /// What the text is and what is wanted.
     fn fits(&self, kind: Kind, text: &str) -> Result<(), Refusal> {
         match self.recognise(text) {
             Recognition::Key(list) if list.iter().any(|it| it.kind == kind) => Ok(()),
@@ -161,9 +161,7 @@ pub trait Provider: Sync {
 
     /// Finds out by probing what kind of key a secret is, where texts of
     /// several kinds look alike; `None`: nothing to find out.
-    fn detect(&self, _net: &Net<'_>, _unsorted: &Unsorted<'_>) -> Option<Detection> {
-        None
-    }
+    fn detect(&self, net: &Net<'_>, unsorted: &Unsorted<'_>) -> Option<Detection>;
 
     /// Proves live what a key is worth: GETs, Mailgun's empty message and SMTP
     /// AUTH only. Never fails: what could not be proven is in the judgement.
@@ -183,73 +181,91 @@ pub trait Provider: Sync {
     /// Returns the way through the vendor's console.
     fn console(&self, task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide>;
 
-    /// Returns whether its console clones keys, permissions and all: what one may
-    /// do is then found out before a person makes another like it.
-    fn clones(&self) -> bool {
-        false
-    }
-
     /// Returns whether a person may have chosen such a secret, so that its
     /// fingerprint must not be shown.
-    fn chosen_by_person(&self, _kind: Kind) -> bool {
-        false
-    }
+    fn chosen_by_person(&self, kind: Kind) -> bool;
 
     /// Returns the kind of key whose check tells the login that keys of `kind`
     /// of the same account are used with, where there is one.
-    fn login_teller(&self, _kind: Kind) -> Option<Kind> {
-        None
-    }
-
-    /// Returns the shortest and longest life that a key with an end can be given.
-    fn lifetimes(&self) -> Option<(Span, Span)> {
-        None
-    }
-
-    /// Returns how long a key may lie unused before the provider ends it.
-    fn idle_limit(&self) -> Option<Span> {
-        None
-    }
-
-    /// Returns how long an old key lives beside the one that replaces it, where
-    /// the provider's own way of rotating ends it by itself.
-    fn overlap_limit(&self) -> Option<Span> {
-        None
-    }
+    fn login_teller(&self, kind: Kind) -> Option<Kind>;
 
     /// Returns the public id of the key that it carries inside itself, offline.
-    fn embedded_id(&self, _secret: &Secret) -> Option<String> {
-        None
-    }
+    fn embedded_id(&self, secret: &Secret) -> Option<String>;
 
     /// Returns the id of the account that a key names inside itself, offline.
-    fn embedded_account(&self, _secret: &Secret) -> Option<String> {
-        None
-    }
+    fn embedded_account(&self, secret: &Secret) -> Option<String>;
 
+    /// Returns what its console and its rules make of a key's life.
+    fn terms(&self) -> Terms;
+
+    /// Returns what it can do beyond a check.
+    fn facets(&self) -> Facets<'_>;
+
+    fn clones(&self) -> bool {
+        self.terms().clones
+    }
+    fn lifetimes(&self) -> Option<(Span, Span)> {
+        self.terms().lifetimes
+    }
+    fn idle_limit(&self) -> Option<Span> {
+        self.terms().idle_limit
+    }
+    fn overlap_limit(&self) -> Option<Span> {
+        self.terms().overlap_limit
+    }
     fn domains(&self) -> Option<&dyn DomainList> {
-        None
+        self.facets().domains
     }
     fn test_mail(&self) -> Option<&dyn TestMail> {
-        None
+        self.facets().test_mail
     }
-    /// Returns the facet that lists, creates and deletes keys by API.
     fn keys(&self) -> Option<&dyn KeyAdmin> {
-        None
+        self.facets().keys
     }
     fn allowlist(&self) -> Option<&dyn Allowlist> {
-        None
+        self.facets().allowlist
     }
     fn inbound(&self) -> Option<&dyn Inbound> {
-        None
+        self.facets().inbound
     }
     fn permissions(&self) -> Option<&dyn Permissions> {
-        None
+        self.facets().permissions
     }
     fn locations(&self) -> Option<&dyn Locations> {
-        None
+        self.facets().locations
     }
 }
+
+/// What a provider makes of a key's life.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Its console clones keys, permissions and all: what one may do is then
+    /// found out before a person makes another like it.
+    pub clones: bool,
+    /// The shortest and longest life that a key with an end can be given.
+    pub lifetimes: Option<(Span, Span)>,
+    /// How long a key may lie unused before the provider ends it.
+    pub idle_limit: Option<Span>,
+    /// How long an old key lives beside the one that replaces it, where the
+    /// provider's own way of rotating ends it by itself.
+    pub overlap_limit: Option<Span>,
+}
+
+/// What a provider can do beyond a check, each where it can.
+#[derive(Clone, Copy)]
+pub struct Facets<'a> {
+    pub domains: Option<&'a dyn DomainList>,
+    pub test_mail: Option<&'a dyn TestMail>,
+    /// Lists, creates and deletes keys by API.
+    pub keys: Option<&'a dyn KeyAdmin>,
+    pub allowlist: Option<&'a dyn Allowlist>,
+    pub inbound: Option<&'a dyn Inbound>,
+    pub permissions: Option<&'a dyn Permissions>,
+    pub locations: Option<&'a dyn Locations>,
+}
+
+/// What a call brought, or why it brought nothing.
+pub type Outcome<T> = Result<T, Trouble>;
 
 /// Trouble with one call, as a judgement would name it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -260,324 +276,6 @@ pub struct Trouble {
     pub hint: Option<String>,
     /// The provider was asked to change something and did not say whether it did.
     pub outcome_unknown: bool,
-}
-
-/// Domains, as far as they could be read.
-#[derive(Debug, Clone, Default)]
-pub struct DomainListing {
-    pub domains: Vec<SendingDomain>,
-    /// Parts that could not be read (a region, a page), each with why. A
-    /// listing with trouble proves presence, never absence.
-    pub troubles: Vec<(Option<Region>, Trouble)>,
-}
-
-/// Lists the domains a key can see.
-pub trait DomainList: Sync {
-    /// Returns whether keys of this kind may list domains at all.
-    fn may_list(&self, kind: Kind) -> bool;
-
-    /// Returns all domains of all regions, all pages.
-    fn list(&self, net: &Net<'_>, credential: &Credential<'_>) -> DomainListing;
-
-    /// Returns one domain with its DNS records; `Ok(None)`: not in the account
-    /// (in that region).
-    ///
-    /// # Errors
-    /// When it could not be told.
-    fn show(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        domain: &Domain,
-        region: Option<Region>,
-    ) -> Result<Option<SendingDomain>, Trouble>;
-
-    /// Asks the provider to check DNS again: a change at the provider.
-    ///
-    /// # Errors
-    /// When it was refused or could not be told.
-    fn verify(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        domain: &Domain,
-        region: Option<Region>,
-    ) -> Result<SendingDomain, Trouble>;
-}
-
-/// Whether a message is to arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    Real,
-    /// The provider's test mode: delivers nothing.
-    TestMode,
-}
-
-/// A test mail that was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    pub message_id: Option<String>,
-    pub detail: String,
-    pub at: Timestamp,
-}
-
-/// Something the provider noted about a message.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct MailEvent {
-    pub event: String,
-    pub at: Option<String>,
-    pub detail: Option<String>,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    Pending,
-    Delivered,
-    Failed,
-}
-
-/// Sends a test mail by API or relay and follows it.
-pub trait TestMail: Sync {
-    /// Sends by API.
-    ///
-    /// # Errors
-    /// Why it was not taken.
-    fn send(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        message: &Message,
-        domain: &Domain,
-        delivery: Delivery,
-    ) -> Result<Sent, Trouble>;
-
-    /// Sends through the relay.
-    ///
-    /// # Errors
-    /// Why it was not taken.
-    fn relay(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        message: &Message,
-        delivery: Delivery,
-    ) -> Result<Sent, Trouble>;
-
-    /// Returns whether only a template at the provider can be sent.
-    fn needs_template(&self) -> bool {
-        false
-    }
-
-    /// Sends a template of the provider's as a test.
-    ///
-    /// # Errors
-    /// Why it was not taken, or that this provider has no such thing.
-    fn send_template(
-        &self,
-        _net: &Net<'_>,
-        _credential: &Credential<'_>,
-        _template: &str,
-        _to: &str,
-    ) -> Result<Sent, Trouble> {
-        let detail = "this provider sends no templates as a test; leave `--template` out".to_owned();
-        Err(Trouble { reason: Reason::PermissionNotCheckable, detail, hint: None, outcome_unknown: false })
-    }
-
-    /// Asks what became of it; needs a key that may read events.
-    ///
-    /// # Errors
-    /// When that could not be read.
-    fn follow(
-        &self,
-        net: &Net<'_>,
-        reader: &Credential<'_>,
-        sent: &Sent,
-        domain: &Domain,
-        region: Option<Region>,
-    ) -> Result<(Fate, Vec<MailEvent>), Trouble>;
-}
-
-/// A key as the provider lists it. For SMTP logins `id` is the login.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RemoteKey {
-    pub id: String,
-    /// The description or name it was given.
-    pub name: Option<String>,
-    pub kind: Option<Kind>,
-    pub role: Option<String>,
-    pub domain: Option<String>,
-    pub created: Option<Timestamp>,
-    pub expires: Option<Timestamp>,
-    pub disabled: bool,
-    pub permissions: Option<Vec<String>>,
-    /// The provider's masked form of the secret, such as `pk_****abcd`.
-    pub masked: Option<String>,
-}
-
-/// Which list of keys is meant: account and sending keys are one list of the
-/// account, SMTP logins one list per domain and region.
-#[derive(Debug, Clone, Copy)]
-pub struct Family<'a> {
-    pub kind: Kind,
-    pub domain: Option<&'a Domain>,
-    pub region: Option<Region>,
-}
-
-/// A key to be made.
-#[derive(Debug, Clone)]
-pub struct NewKey<'a> {
-    pub kind: Kind,
-    pub domain: Option<&'a Domain>,
-    pub region: Option<Region>,
-    pub role: Option<&'a str>,
-    /// The description, with the rotation id in it where one runs.
-    pub name: &'a str,
-    pub expires_in: Option<Span>,
-    /// The login of a new SMTP credential, whole (`user@domain`).
-    pub login: Option<&'a str>,
-}
-
-/// A key that was made. The secret is told this once.
-#[derive(Debug, Clone)]
-pub struct CreatedKey {
-    pub secret: Secret,
-    pub remote: RemoteKey,
-}
-
-/// Whether a key may manage others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Right {
-    Yes,
-    /// Why not, in one clause.
-    No(String),
-    Unknown(String),
-}
-
-/// Lists, creates, disables and deletes keys by API.
-pub trait KeyAdmin: Sync {
-    /// Returns whether the provider's API can create and delete keys of `kind`;
-    /// otherwise why not (`postmaster` cannot be deleted, a console only …).
-    ///
-    /// # Errors
-    /// The sentence for people.
-    fn can_replace(&self, kind: Kind, login: Option<&str>) -> Result<(), String>;
-
-    /// Returns whether a key with these facts may create and delete keys of `kind`.
-    fn may_manage(&self, manager: Kind, facts: &Facts, kind: Kind) -> Right;
-
-    /// Returns the whole list.
-    ///
-    /// # Errors
-    /// When it may not or could not be read.
-    fn list(
-        &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
-        family: &Family<'_>,
-    ) -> Result<Vec<RemoteKey>, Trouble>;
-
-    /// Makes a key. Never repeated: after `outcome_unknown` the caller lists.
-    ///
-    /// # Errors
-    /// Why none was made, or that it is not known.
-    fn create(
-        &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
-        new: &NewKey<'_>,
-    ) -> Result<CreatedKey, Trouble>;
-
-    /// Deletes a key; `Ok(false)`: it was gone already.
-    ///
-    /// # Errors
-    /// When it may still be there.
-    fn delete(
-        &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
-        family: &Family<'_>,
-        id: &str,
-    ) -> Result<bool, Trouble>;
-
-    /// Returns which of `listed` is the key with this secret, where the
-    /// provider shows enough of it; `None` also when two look the same.
-    fn own<'l>(&self, _listed: &'l [RemoteKey], _secret: &Secret) -> Option<&'l RemoteKey> {
-        None
-    }
-
-    /// Returns whether `listed`, the whole list of an account, shows enough of
-    /// each key to tell that none of them has this secret.
-    fn is_absent(&self, _listed: &[RemoteKey], _secret: &Secret) -> bool {
-        false
-    }
-
-    /// Switches a key off or on, where that is a step of its own.
-    fn switch(&self) -> Option<&dyn KeySwitch> {
-        None
-    }
-
-    /// Returns whether the provider's logs name the key of each message, for
-    /// keys of this kind: then they are asked before such a key is retired.
-    fn logs_name(&self, kind: Kind) -> bool;
-
-    /// Returns when the key with this id last sent or called since `since`, as
-    /// the provider's logs tell; `Ok(None)`: not since then.
-    ///
-    /// # Errors
-    /// When the logs cannot be read or do not tell.
-    fn last_use(
-        &self,
-        net: &Net<'_>,
-        reader: &Credential<'_>,
-        id: &str,
-        since: Timestamp,
-    ) -> Result<Option<Timestamp>, Trouble>;
-}
-
-/// Disables and enables a key by API, reversibly.
-pub trait KeySwitch: Sync {
-    /// Switches the key with this id on or off.
-    ///
-    /// # Errors
-    /// When it was refused or could not be told.
-    fn set(&self, net: &Net<'_>, manager: &Credential<'_>, id: &str, enabled: bool) -> Result<(), Trouble>;
-}
-
-/// A rule for mail that comes in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboundRoute {
-    pub id: String,
-    pub priority: i64,
-    pub expression: String,
-    pub actions: Vec<String>,
-    pub description: Option<String>,
-}
-
-/// Reads the rules for mail that comes in.
-pub trait Inbound: Sync {
-    /// Returns the route that takes mail for `address`, if any.
-    ///
-    /// # Errors
-    /// When it could not be told.
-    fn matching(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        address: &str,
-        region: Region,
-    ) -> Result<Option<InboundRoute>, Trouble>;
-
-    /// Returns all routes of a region.
-    ///
-    /// # Errors
-    /// When they could not be read.
-    fn list(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        region: Region,
-    ) -> Result<Vec<InboundRoute>, Trouble>;
 }
 
 /// Every provider, in the order of listings.

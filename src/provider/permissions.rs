@@ -1,7 +1,7 @@
 //! What a key may do at its provider: the seam between Klaviyo's scopes,
 //! Mailgun's roles and the commands.
 
-use super::{Credential, Net, Trouble};
+use super::{Call, Outcome};
 use crate::key::Reason;
 use crate::key::verdict::Facts;
 
@@ -39,27 +39,11 @@ impl PermissionState {
 pub trait Permissions: Sync {
     /// Returns the state of `wanted`, or of all the provider has when empty.
     /// `probe_write`: also tries writes that change nothing.
-    fn check(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        wanted: &[String],
-        probe_write: bool,
-    ) -> Result<Vec<PermissionState>, Trouble>;
+    fn check(&self, call: Call<'_>, wanted: &[String], probe_write: bool) -> Outcome<Vec<PermissionState>>;
 
     /// Returns the state of permissions that another key of the same account was
     /// seen to use: a refusal then is not the plan's.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
-    fn compare(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        held: &[String],
-    ) -> Result<Vec<PermissionState>, Trouble> {
-        self.check(net, credential, held, false)
-    }
+    fn compare(&self, call: Call<'_>, held: &[String]) -> Outcome<Vec<PermissionState>>;
 
     /// Returns the state of `wanted` as far as a check told it already, without
     /// another call; `None`: it told nothing of permissions.
@@ -74,9 +58,6 @@ pub trait Permissions: Sync {
     }
 
     /// Returns a permission's one spelling; the error lists what is known.
-    ///
-    /// # Errors
-    /// Names no such permission.
     fn normalise(&self, name: &str) -> Result<String, String>;
 
     /// Returns the names that words such as `read-only` and `full` stand for,

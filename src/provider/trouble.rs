@@ -11,6 +11,12 @@ impl Trouble {
         Self { reason, detail: detail.into(), hint: None, outcome_unknown: false }
     }
 
+    /// Returns what a provider says that has no templates to test.
+    pub fn no_templates() -> Self {
+        let detail = "this provider sends no templates as a test; leave `--template` out";
+        Self::new(Reason::PermissionNotCheckable, detail)
+    }
+
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 pub use basis::{Basis, Source};
 pub use next::{Means, Pause, Step, next};
 
-use crate::key::kind::fixed_words;
+use crate::key::words::words;
 use crate::key::{ConsumerKind, Expiry, Fingerprint, KeyRef, Record, RecordId};
 
 /// The random id of a rotation, also written into the new key's description
@@ -49,66 +49,29 @@ impl fmt::Display for RotationId {
     }
 }
 
-/// Where a rotation stands. Each is saved before and after its step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    Planned,
-    Creating,
-    Created,
-    Tested,
-    Switched,
-    Deploying,
-    Grace,
-    Disabled,
-    Retiring,
-    RetiredVerifying,
-    Done,
-    Aborting,
-    Aborted,
-    RollingBack,
-    RolledBack,
+words! {
+    /// Where a rotation stands. Each is saved before and after its step.
+    #[derive(PartialOrd, Ord)]
+    pub enum Stage("stage") {
+        Planned = "planned",
+        Creating = "creating",
+        Created = "created",
+        Tested = "tested",
+        Switched = "switched",
+        Deploying = "deploying",
+        Grace = "grace",
+        Disabled = "disabled",
+        Retiring = "retiring",
+        RetiredVerifying = "retired-verifying",
+        Done = "done",
+        Aborting = "aborting",
+        Aborted = "aborted",
+        RollingBack = "rolling-back",
+        RolledBack = "rolled-back",
+    }
 }
 
 impl Stage {
-    pub const ALL: [Self; 15] = [
-        Self::Planned,
-        Self::Creating,
-        Self::Created,
-        Self::Tested,
-        Self::Switched,
-        Self::Deploying,
-        Self::Grace,
-        Self::Disabled,
-        Self::Retiring,
-        Self::RetiredVerifying,
-        Self::Done,
-        Self::Aborting,
-        Self::Aborted,
-        Self::RollingBack,
-        Self::RolledBack,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Creating => "creating",
-            Self::Created => "created",
-            Self::Tested => "tested",
-            Self::Switched => "switched",
-            Self::Deploying => "deploying",
-            Self::Grace => "grace",
-            Self::Disabled => "disabled",
-            Self::Retiring => "retiring",
-            Self::RetiredVerifying => "retired-verifying",
-            Self::Done => "done",
-            Self::Aborting => "aborting",
-            Self::Aborted => "aborted",
-            Self::RollingBack => "rolling-back",
-            Self::RolledBack => "rolled-back",
-        }
-    }
-
     /// Returns whether the pointer has not moved yet, so that `--abort` may.
     pub fn before_switch(self) -> bool {
         matches!(self, Self::Planned | Self::Creating | Self::Created | Self::Tested)
@@ -119,32 +82,17 @@ impl Stage {
         matches!(self, Self::Aborting | Self::Aborted | Self::RollingBack | Self::RolledBack)
     }
 }
-fixed_words!(Stage, "stage");
 
-/// What is known of one of the two keys of a rotation at the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Liveness {
-    Live,
-    Disabled,
-    Retiring,
-    Dead,
-    Lost,
-}
-
-impl Liveness {
-    pub const ALL: [Self; 5] = [Self::Live, Self::Disabled, Self::Retiring, Self::Dead, Self::Lost];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Disabled => "disabled",
-            Self::Retiring => "retiring",
-            Self::Dead => "dead",
-            Self::Lost => "lost",
-        }
+words! {
+    /// What is known of one of the two keys of a rotation at the provider.
+    pub enum Liveness("state of a key") {
+        Live = "live",
+        Disabled = "disabled",
+        Retiring = "retiring",
+        Dead = "dead",
+        Lost = "lost",
     }
 }
-fixed_words!(Liveness, "state of a key");
 
 /// One side of a rotation: the old key or the new one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,39 +113,26 @@ pub struct Side {
     pub foreign: bool,
 }
 
-/// How far one consumer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Progress {
-    Todo,
-    Pushed,
-    Acked,
-    Failed,
-    /// The place has the key, but the write changed other settings of it.
-    Damaged,
-    /// It needs none: it is gone, or never had the key that is taken back.
-    Skipped,
+words! {
+    /// How far one consumer is.
+    pub enum Progress("consumer state") {
+        Todo = "todo",
+        Pushed = "pushed",
+        Acked = "acked",
+        Failed = "failed",
+        /// The place has the key, but the write changed other settings of it.
+        Damaged = "damaged",
+        /// It needs none: it is gone, or never had the key that is taken back.
+        Skipped = "skipped",
+    }
 }
 
 impl Progress {
-    pub const ALL: [Self; 6] =
-        [Self::Todo, Self::Pushed, Self::Acked, Self::Failed, Self::Damaged, Self::Skipped];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Todo => "todo",
-            Self::Pushed => "pushed",
-            Self::Acked => "acked",
-            Self::Failed => "failed",
-            Self::Damaged => "damaged",
-            Self::Skipped => "skipped",
-        }
-    }
     /// Returns whether nothing is left to do for this consumer.
     pub fn is_done(self) -> bool {
         matches!(self, Self::Pushed | Self::Acked | Self::Skipped)
     }
 }
-fixed_words!(Progress, "consumer state");
 
 /// One consumer of a rotation: one line of the file, so that two people's
 /// acknowledgements merge.
@@ -225,27 +160,17 @@ pub struct Owner {
     pub at: Timestamp,
 }
 
-/// What was said when the first HighLevel location of a rotation was written
-/// and somebody was asked whether the others follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Canary {
-    /// The others may be written.
-    Agreed,
-    /// A person refused, or nobody was there: asked again only when a person
-    /// names the key.
-    Open,
-}
-
-impl Canary {
-    pub const ALL: [Self; 2] = [Self::Agreed, Self::Open];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Agreed => "agreed",
-            Self::Open => "open",
-        }
+words! {
+    /// What was said when the first HighLevel location of a rotation was written
+    /// and somebody was asked whether the others follow.
+    pub enum Canary("answer to the canary question") {
+        /// The others may be written.
+        Agreed = "agreed",
+        /// A person refused, or nobody was there: asked again only when a person
+        /// names the key.
+        Open = "open",
     }
 }
-fixed_words!(Canary, "answer to the canary question");
 
 /// A rotation as saved between two steps.
 #[derive(Debug, Clone, PartialEq, Eq)]

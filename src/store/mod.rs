@@ -41,15 +41,9 @@ pub trait Store: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Proves that a secret could be written now, changing nothing that stays.
-    ///
-    /// # Errors
-    /// The reason why it could not.
     fn check_writable(&self) -> Result<(), StoreError>;
 
     /// Proves that secrets could be read now.
-    ///
-    /// # Errors
-    /// The reason why they could not.
     fn check_readable(&self) -> Result<(), StoreError>;
 
     /// Reads one version.
@@ -203,9 +197,6 @@ pub fn row(name: &str) -> Option<&'static Row> {
 }
 
 /// Opens a store by its word. Nothing is read before it is used.
-///
-/// # Errors
-/// Names the stores there are.
 pub fn open(name: &str, surroundings: &Surroundings) -> Result<Box<dyn Store>, UnknownStore> {
     row(name).map(|row| (row.open)(surroundings)).ok_or_else(|| UnknownStore(name.to_owned()))
 }

@@ -134,7 +134,7 @@ impl Workshop<'_> {
         };
         let net = new_key_proof::net(self.context)
             .map_err(|error| Trouble::new(Reason::Unreachable, format!("{error:#}")))?;
-        self.admin.create(&net, &self.managing.keyed.credential(), &wanted)
+        self.admin.create(net.by(&self.managing.keyed.credential()), &wanted)
     }
 
     /// Describes the record before there is a key.
@@ -156,11 +156,12 @@ impl Workshop<'_> {
         let family =
             Family { kind: self.new.kind, domain: described.domain.as_ref(), region: described.region };
         let net = new_key_proof::net(self.context)?;
-        let rows = self.admin.list(&net, &self.managing.keyed.credential(), &family).map_err(|trouble| {
-            let message = format!("the list of logins could not be read: {}", trouble.detail);
-            Situation::new(Exit::Unknown, trouble.reason.as_str(), message)
-                .hint("nothing was made; try again later")
-        })?;
+        let rows =
+            self.admin.list(net.by(&self.managing.keyed.credential()), &family).map_err(|trouble| {
+                let message = format!("the list of logins could not be read: {}", trouble.detail);
+                Situation::new(Exit::Unknown, trouble.reason.as_str(), message)
+                    .hint("nothing was made; try again later")
+            })?;
         let taken = |it: &str| rows.iter().any(|row| row.id.eq_ignore_ascii_case(it));
         if !taken(&login) {
             return Ok(Some(login));

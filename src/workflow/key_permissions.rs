@@ -29,7 +29,7 @@ pub fn held(
         return Ok(Held { names: names.clone(), whole: true });
     }
     let Some(facet) = provider::provider(provider).permissions() else { return Ok(Held::default()) };
-    let states = facet.check(net, credential, &[], false)?;
+    let states = facet.check(net.by(credential), &[], false)?;
     if let Some((reason, state)) = stuck(&states) {
         return Err(Trouble::new(reason, format!("{}: {}", state.name, state.how)));
     }
@@ -106,7 +106,7 @@ pub fn prove(
     let mut states = match facet.told(facts, &known) {
         Some(states) => states,
         None if known.is_empty() => Vec::new(),
-        None => match facet.check(net, credential, &known, false) {
+        None => match facet.check(net.by(credential), &known, false) {
             Ok(states) => states,
             Err(trouble) => known.iter().map(|it| unknown(it, trouble.detail.clone())).collect(),
         },
@@ -128,7 +128,7 @@ pub fn excess(
         return Vec::new();
     };
     let held = facts.permissions.clone().unwrap_or_else(|| {
-        let states = facet.check(net, credential, &[], false).unwrap_or_default();
+        let states = facet.check(net.by(credential), &[], false).unwrap_or_default();
         states.into_iter().filter(|it| it.granted == Some(true)).map(|it| it.name).collect()
     });
     let asked = facet.expand(asked);

@@ -129,13 +129,15 @@ fn switched(
                     return by_person(context, key, record, turn);
                 };
                 let net = context.net()?;
-                switch.set(&net, &manager.keyed.credential(), &id, turn == Turn::On).map_err(|trouble| {
-                    let unknown = trouble.reason.verdict() == Verdict::Unknown;
-                    let exit = if unknown { Exit::Unknown } else { Exit::Failed };
-                    let message = format!("`{key}` was not switched: {}", trouble.detail);
-                    let hint = trouble.hint.unwrap_or_else(|| "nothing was recorded".to_owned());
-                    Situation::new(exit, trouble.reason.as_str(), message).hint(hint)
-                })?;
+                switch.set(net.by(&manager.keyed.credential()), &id, turn == Turn::On).map_err(
+                    |trouble| {
+                        let unknown = trouble.reason.verdict() == Verdict::Unknown;
+                        let exit = if unknown { Exit::Unknown } else { Exit::Failed };
+                        let message = format!("`{key}` was not switched: {}", trouble.detail);
+                        let hint = trouble.hint.unwrap_or_else(|| "nothing was recorded".to_owned());
+                        Situation::new(exit, trouble.reason.as_str(), message).hint(hint)
+                    },
+                )?;
                 return Ok(How::Api);
             }
             Err(error) if using.is_some() => return Err(error),
@@ -160,7 +162,7 @@ fn remote_id(
     let secret = context.secret(inventory, key, record, Slot::Current).map_err(Situation::from)?;
     let Some(secret) = secret else { return Ok(None) };
     let family = Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region };
-    let listed = admin.list(&context.net()?, &manager.keyed.credential(), &family).unwrap_or_default();
+    let listed = admin.list(context.net()?.by(&manager.keyed.credential()), &family).unwrap_or_default();
     Ok(admin.own(&listed, &secret).map(|it| it.id.clone()))
 }
 

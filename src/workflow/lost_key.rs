@@ -117,7 +117,7 @@ impl Search<'_> {
     /// provider refuses; the announcement stays.
     pub fn delete(&self, id: &str) -> anyhow::Result<bool> {
         let net = new_key_proof::net(self.context)?;
-        let result = self.admin.delete(&net, &self.manager.credential(), &self.family(), id);
+        let result = self.admin.delete(net.by(&self.manager.credential()), &self.family(), id);
         if !matches!(result, Ok(false)) {
             self.note_call()?;
         }
@@ -155,7 +155,7 @@ impl Search<'_> {
 
     fn list(&self) -> anyhow::Result<Vec<RemoteKey>> {
         let net = new_key_proof::net(self.context)?;
-        self.admin.list(&net, &self.manager.credential(), &self.family()).map_err(|trouble| {
+        self.admin.list(net.by(&self.manager.credential()), &self.family()).map_err(|trouble| {
             let message = format!("the list of keys could not be read: {}", trouble.detail);
             Situation::new(Exit::Unknown, trouble.reason.as_str(), message)
                 .hint(format!("a key may have been made; the same command looks for it: `{}`", self.again))

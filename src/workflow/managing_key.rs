@@ -152,7 +152,7 @@ pub fn row(context: &Context, manager: &Keyed, sought: Sought<'_>) -> anyhow::Re
     let Some(admin) = provider::provider(manager.key.provider).keys() else { return Ok(None) };
     let Sought { record, remote_id, secret } = sought;
     let family = Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region };
-    let rows = admin.list(&context.net()?, &manager.credential(), &family).unwrap_or_default();
+    let rows = admin.list(context.net()?.by(&manager.credential()), &family).unwrap_or_default();
     let by_id = remote_id.and_then(|id| rows.iter().find(|row| row.id == id));
     let found = by_id.or_else(|| admin.own(&rows, secret?));
     Ok(found.cloned())

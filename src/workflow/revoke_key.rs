@@ -48,7 +48,7 @@ fn by_api(subject: &Subject<'_>, admin: &dyn KeyAdmin, using: Option<&KeyRef>) -
     let net = context.net()?;
     let credential = manager.keyed.credential();
     let list = || -> Result<bool, Situation> {
-        let rows = admin.list(&net, &credential, &family).map_err(|it| not_deleted(subject, &it))?;
+        let rows = admin.list(net.by(&credential), &family).map_err(|it| not_deleted(subject, &it))?;
         Ok(rows.iter().any(|row| row.id.eq_ignore_ascii_case(&id)))
     };
     if !list()? {
@@ -58,7 +58,7 @@ fn by_api(subject: &Subject<'_>, admin: &dyn KeyAdmin, using: Option<&KeyRef>) -
         proven_dead(subject, &format!("and is not in {of}: it may be of another account"))?;
         return Ok(How::Revoked);
     }
-    match admin.delete(&net, &credential, &family, &id) {
+    match admin.delete(net.by(&credential), &family, &id) {
         Ok(_) => {}
         // What became of it is told by the list.
         Err(trouble) if trouble.outcome_unknown => {

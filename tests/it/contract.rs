@@ -163,7 +163,7 @@ impl Drive<'_> {
         let Credential { secret, domain, login, .. } = *credential;
         self.provider.detect(net, &Unsorted { secret, region: None, domain, login });
         if let Some(permissions) = self.provider.permissions() {
-            let _ = permissions.check(net, credential, &[], true);
+            let _ = permissions.check(net.by(credential), &[], true);
         }
     }
 
@@ -171,9 +171,9 @@ impl Drive<'_> {
         let Some(list) = self.provider.domains().filter(|it| it.may_list(self.credential.kind)) else {
             return;
         };
-        list.list(&self.net, &self.credential);
-        let _ = list.show(&self.net, &self.credential, self.domain, Some(Region::Us));
-        let _ = list.verify(&self.net, &self.credential, self.domain, Some(Region::Us));
+        list.list(self.net.by(&self.credential));
+        let _ = list.show(self.net.by(&self.credential), self.domain, Some(Region::Us));
+        let _ = list.verify(self.net.by(&self.credential), self.domain, Some(Region::Us));
     }
 
     fn mail(&self) {
@@ -188,14 +188,14 @@ impl Drive<'_> {
         let (net, credential) = (&self.net, &self.credential);
         for delivery in [Delivery::Real, Delivery::TestMode] {
             if credential.kind == Kind::Smtp {
-                let _ = mail.relay(net, credential, &message, delivery);
+                let _ = mail.relay(net.by(credential), &message, delivery);
             } else {
-                let _ = mail.send(net, credential, &message, self.domain, delivery);
+                let _ = mail.send(net.by(credential), &message, self.domain, delivery);
             }
         }
-        let _ = mail.send_template(net, credential, "TMPL1", "to@there.example");
+        let _ = mail.send_template(net.by(credential), "TMPL1", "to@there.example");
         let sent = Sent { message_id: Some("<1@x.example>".to_owned()), detail: String::new(), at: net.now };
-        let _ = mail.follow(net, credential, &sent, self.domain, Some(Region::Us));
+        let _ = mail.follow(net.by(credential), &sent, self.domain, Some(Region::Us));
     }
 
     fn keys(&self) {
@@ -203,7 +203,7 @@ impl Drive<'_> {
         let (net, manager) = (&self.net, &self.credential);
         for kind in self.provider.id().kinds() {
             let family = Family { kind: *kind, domain: Some(self.domain), region: Some(Region::Us) };
-            let _ = keys.list(net, manager, &family);
+            let _ = keys.list(net.by(manager), &family);
             let login = format!("new@{}", self.domain);
             let new = NewKey {
                 kind: *kind,
@@ -214,12 +214,12 @@ impl Drive<'_> {
                 expires_in: Some(Span::seconds(86_400)),
                 login: (*kind == Kind::Smtp).then_some(login.as_str()),
             };
-            let _ = keys.create(net, manager, &new);
-            let _ = keys.delete(net, manager, &family, if *kind == Kind::Smtp { &login } else { "ID1" });
+            let _ = keys.create(net.by(manager), &new);
+            let _ = keys.delete(net.by(manager), &family, if *kind == Kind::Smtp { &login } else { "ID1" });
         }
-        let _ = keys.last_use(net, manager, "ID1", Timestamp::UNIX_EPOCH);
+        let _ = keys.last_use(net.by(manager), "ID1", Timestamp::UNIX_EPOCH);
         if let Some(switch) = keys.switch() {
-            let _ = switch.set(net, manager, "ID1", false);
+            let _ = switch.set(net.by(manager), "ID1", false);
         }
     }
 
@@ -228,23 +228,23 @@ impl Drive<'_> {
         if let Some(allowlist) = self.provider.allowlist() {
             let entry =
                 AllowlistEntry { address: "203.0.113.5".to_owned(), description: Some("office".to_owned()) };
-            let _ = allowlist.read(net, credential);
-            let _ = allowlist.add(net, credential, &entry);
-            let _ = allowlist.remove(net, credential, &entry.address);
+            let _ = allowlist.read(net.by(credential));
+            let _ = allowlist.add(net.by(credential), &entry);
+            let _ = allowlist.remove(net.by(credential), &entry.address);
         }
         if let Some(inbound) = self.provider.inbound() {
-            let _ = inbound.matching(net, credential, "reply@mg.shop.example", Region::Us);
-            let _ = inbound.list(net, credential, Region::Us);
+            let _ = inbound.matching(net.by(credential), "reply@mg.shop.example", Region::Us);
+            let _ = inbound.list(net.by(credential), Region::Us);
         }
     }
 
     fn locations(&self) {
         let Some(locations) = self.provider.locations() else { return };
-        let _ = locations.list(&self.net, &self.credential, Some("C1"));
-        let _ = locations.read(&self.net, &self.credential, "L1");
+        let _ = locations.list(self.net.by(&self.credential), Some("C1"));
+        let _ = locations.read(self.net.by(&self.credential), "L1");
         let key = Secret::new(["key", "-", &"7f".repeat(16)].concat());
         let push = MailgunPush { location: "L1", company: "C1", key: &key, domain: self.domain };
-        let _ = locations.put_mailgun(&self.net, &self.credential, &push);
+        let _ = locations.put_mailgun(self.net.by(&self.credential), &push);
     }
 }
 

@@ -181,31 +181,37 @@ fn elements_of_arrays_come_and_go_alone() {
 }
 
 #[test]
-fn inline_and_dotted_tables_stay_what_they_are() {
+fn inline_and_dotted_tables_get_a_header_when_they_change() {
     let south = scope("webshop/south");
-    let old = "  location = { south = { name = \"South\", x-note = \"ours\" }, north = { domain = \"n.shop.example\" } }";
-    let line = |inner: &str| [format!("-{old}"), format!("+  location = {{ {inner} }}")];
-    let north = "north = { domain = \"n.shop.example\" }";
-    let check = |change: &dyn Fn(&mut Inventory), inner: String| {
-        let [minus, plus] = line(&inner);
-        makes(change, &[&minus, &plus]);
-    };
-    check(
-        &|it| it.place_mut(&south).domain = Some("s.shop.example".parse().unwrap()),
-        format!("south = {{ name = \"South\", domain = \"s.shop.example\", x-note = \"ours\" }}, {north}"),
+    let old = "-  location = { south = { name = \"South\", x-note = \"ours\" }, north = { domain = \"n.shop.example\" } }";
+    let north = "+north = { domain = \"n.shop.example\" }";
+    let kept = "+south = { name = \"South\", x-note = \"ours\" }";
+    let (all, one) = ("+[agency.webshop.location]", "+[agency.webshop.location.south]");
+    let (named, noted) = ("+name = \"South\"", "+x-note = \"ours\"");
+    makes(
+        |it| it.place_mut(&south).domain = Some("s.shop.example".parse().unwrap()),
+        &["+", old, all, north, one, named, "+domain = \"s.shop.example\"", noted, "+"],
     );
-    check(&|it| it.place_mut(&south).name = None, format!("south = {{ x-note = \"ours\" }}, {north}"));
-    check(
-        &|it| drop(it.agencies.get_mut(&name("webshop")).unwrap().locations.remove(&name("south"))),
-        north.to_owned(),
+    makes(|it| it.place_mut(&south).name = None, &["+", old, all, north, one, noted, "+"]);
+    makes(
+        |it| drop(it.agencies.get_mut(&name("webshop")).unwrap().locations.remove(&name("south"))),
+        &["+", old, all, north],
     );
-    check(
-        &|it| it.place_mut(&scope("webshop/west")).name = Some("West".to_owned()),
-        format!("south = {{ name = \"South\", x-note = \"ours\" }}, {north}, west = {{ name = \"West\" }}"),
+    makes(
+        |it| it.place_mut(&scope("webshop/west")).name = Some("West".to_owned()),
+        &["+", old, all, kept, north, "+[agency.webshop.location.west]", "+name = \"West\"", "+"],
     );
     makes(
         |it| it.place_mut(&scope("lone/only")).highlevel_id = Some("one".to_owned()),
-        &["+location.only.highlevel_id = \"one\""],
+        &[
+            "-location.only.name = 'literal \"quotes\"'",
+            "-location.only.domain = \"mg.lone.example\"",
+            "+[agency.lone.location.only]",
+            "+name = 'literal \"quotes\"'",
+            "+highlevel_id = \"one\"",
+            "+domain = \"mg.lone.example\"",
+            "+",
+        ],
     );
 }
 

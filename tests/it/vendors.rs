@@ -143,14 +143,14 @@ fn brevos_domains_and_mails_are_followed() {
     }
     let credential = credential(Kind::Api, &key);
     let domains = desk.provider.domains().unwrap();
-    let listing = domains.list(&desk.net(), &credential);
+    let listing = domains.list(desk.net().by(&credential));
     assert!(listing.troubles.is_empty());
     let ready: Vec<bool> = listing.domains.iter().map(|it| it.verified).collect();
     assert_eq!(ready, [true, false]);
     let new: Domain = "new.example".parse().unwrap();
-    assert!(domains.verify(&desk.net(), &credential, &new, None).unwrap().verified);
+    assert!(domains.verify(desk.net().by(&credential), &new, None).unwrap().verified);
     let absent: Domain = "absent.example".parse().unwrap();
-    assert_eq!(domains.show(&desk.net(), &credential, &absent, None), Ok(None));
+    assert_eq!(domains.show(desk.net().by(&credential), &absent, None), Ok(None));
 
     let mail = desk.provider.test_mail().unwrap();
     let domain: Domain = "shop.example".parse().unwrap();
@@ -162,14 +162,14 @@ fn brevos_domains_and_mails_are_followed() {
         headers: Vec::new(),
     };
     let send = |from: &str, to: &str, delivery| {
-        mail.send(&desk.net(), &credential, &message(from, to), &domain, delivery)
+        mail.send(desk.net().by(&credential), &message(from, to), &domain, delivery)
     };
     send("a@shop.example", "b@there.example", Delivery::TestMode).unwrap();
     assert!(desk.sandbox.messages().is_empty(), "the sandbox flag delivers nothing");
     for (to, expected) in [("b@there.example", Fate::Delivered), ("bounce@there.example", Fate::Failed)] {
         let sent = send("a@shop.example", to, Delivery::Real).unwrap();
         std::thread::sleep(Duration::from_millis(5));
-        let (fate, events) = mail.follow(&desk.net(), &credential, &sent, &domain, None).unwrap();
+        let (fate, events) = mail.follow(desk.net().by(&credential), &sent, &domain, None).unwrap();
         assert_eq!((fate, events.len()), (expected, 2));
     }
     let refused = send("a@foreign.example", "b@there.example", Delivery::Real).unwrap_err();
@@ -248,7 +248,8 @@ fn klaviyos_scopes_are_listed_or_probed() {
     let permissions = desk.provider.permissions().unwrap();
     let wanted = ["profiles:read", "lists:read", "campaigns:read", "lists:write"].map(str::to_owned);
     let states = |key: &Secret| {
-        let found = permissions.check(&desk.net(), &credential(Kind::Private, key), &wanted, false).unwrap();
+        let found =
+            permissions.check(desk.net().by(&credential(Kind::Private, key)), &wanted, false).unwrap();
         found.into_iter().map(|it| it.granted).collect::<Vec<_>>()
     };
     let (_, open) = klaviyo_key(&desk, &["credentials:read", "profiles:read", "lists:write"]);
@@ -256,7 +257,7 @@ fn klaviyos_scopes_are_listed_or_probed() {
     let (_, closed) = klaviyo_key(&desk, &["profiles:read", "lists:write"]);
     assert_eq!(states(&secret(&closed)), [Some(true), Some(false), Some(false), None]);
     let all =
-        permissions.check(&desk.net(), &credential(Kind::Private, &secret(&closed)), &[], false).unwrap();
+        permissions.check(desk.net().by(&credential(Kind::Private, &secret(&closed))), &[], false).unwrap();
     let granted: Vec<&str> =
         all.iter().filter(|it| it.granted == Some(true)).map(|it| it.name.as_str()).collect();
     assert_eq!((all.len(), granted), (63, vec!["profiles:read"]));
@@ -273,12 +274,12 @@ fn klaviyos_keys_are_switched_and_domains_listed() {
     let manager = credential(Kind::Private, &manager);
     let keys = desk.provider.keys().unwrap();
     let family = Family { kind: Kind::Private, domain: None, region: None };
-    let listed = keys.list(&desk.net(), &manager, &family).unwrap();
+    let listed = keys.list(desk.net().by(&manager), &family).unwrap();
     assert_eq!(keys.own(&listed, &old_secret).unwrap().id, text(&old, "id"));
     let switch = keys.switch().unwrap();
-    switch.set(&desk.net(), &manager, &text(&old, "id"), false).unwrap();
+    switch.set(desk.net().by(&manager), &text(&old, "id"), false).unwrap();
     assert!(!desk.check(Kind::Private, &old_secret).accepted());
-    switch.set(&desk.net(), &manager, &text(&old, "id"), true).unwrap();
+    switch.set(desk.net().by(&manager), &text(&old, "id"), true).unwrap();
     assert!(desk.check(Kind::Private, &old_secret).accepted());
 
     for at in 0..21 {
@@ -289,16 +290,16 @@ fn klaviyos_keys_are_switched_and_domains_listed() {
             json!({"domain": domain, "status": status}),
         );
     }
-    let domains = desk.provider.domains().unwrap().list(&desk.net(), &manager);
+    let domains = desk.provider.domains().unwrap().list(desk.net().by(&manager));
     assert_eq!(domains.domains.len(), 21, "two pages");
     assert_eq!(domains.domains.iter().filter(|it| it.verified).count(), 1);
 
     let template = text(&desk.make(&format!("/klaviyo/accounts/{account}/templates"), json!({})), "id");
     let mail = desk.provider.test_mail().unwrap();
-    mail.send_template(&desk.net(), &manager, &template, "b@there.example").unwrap();
+    mail.send_template(desk.net().by(&manager), &template, "b@there.example").unwrap();
     assert_eq!(desk.sandbox.messages().len(), 1);
     desk.change(&format!("/klaviyo/accounts/{account}/settings"), json!({"beta": false}));
-    let refused = keys.list(&desk.net(), &manager, &family).unwrap_err();
+    let refused = keys.list(desk.net().by(&manager), &family).unwrap_err();
     assert!(refused.detail.contains("beta"), "{}", refused.detail);
 }
 
@@ -374,16 +375,16 @@ fn a_mailgun_key_reaches_a_location_and_a_lost_field_is_seen() {
     let credential = credential(Kind::Agency, &agency);
     let locations = desk.provider.locations().unwrap();
     desk.change(&format!("/highlevel/companies/{company}/settings"), json!({"page_limit": 10}));
-    let all = locations.list(&desk.net(), &credential, Some(&company)).unwrap();
+    let all = locations.list(desk.net().by(&credential), Some(&company)).unwrap();
     assert_eq!(all.len(), 25, "a server that caps the page is read to the end");
 
     let id = &all[7].id;
     let key = Secret::new(["key", "-", &"7f".repeat(16)].concat());
     let domain: Domain = "mg.acme.example".parse().unwrap();
     let push = MailgunPush { location: id, company: &company, key: &key, domain: &domain };
-    let read = || locations.read(&desk.net(), &credential, id).unwrap().unwrap();
+    let read = || locations.read(desk.net().by(&credential), id).unwrap().unwrap();
     let before = read();
-    locations.put_mailgun(&desk.net(), &credential, &push).unwrap();
+    locations.put_mailgun(desk.net().by(&credential), &push).unwrap();
     assert!(before.changes(&read()).is_empty());
     let state = desk.sandbox.control("GET", "/state", Value::Null);
     let held = state["highlevel"]["locations"]
@@ -395,10 +396,10 @@ fn a_mailgun_key_reaches_a_location_and_a_lost_field_is_seen() {
     assert_eq!(held["mailgun"], json!({"apiKey": key.expose(), "domain": "mg.acme.example"}));
 
     desk.change(&format!("/highlevel/companies/{company}/settings"), json!({"put_loses": ["business"]}));
-    locations.put_mailgun(&desk.net(), &credential, &push).unwrap();
+    locations.put_mailgun(desk.net().by(&credential), &push).unwrap();
     let lost: Vec<String> = before.changes(&read()).into_iter().map(|it| it.field).collect();
     assert_eq!(lost, ["/business/email"]);
-    assert_eq!(locations.read(&desk.net(), &credential, "nobody"), Ok(None));
+    assert_eq!(locations.read(desk.net().by(&credential), "nobody"), Ok(None));
 }
 
 #[test]

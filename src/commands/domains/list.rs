@@ -79,7 +79,7 @@ fn ask(context: &CommandContext, net: &Net<'_>, targets: &[Target]) -> Vec<Domai
         // One key has the whole command's time; of many, each has its own.
         let deadline = if targets.len() == 1 { net.deadline } else { std::time::Instant::now() + timeout };
         let listing = match keys_to_ask::facet(target.provider) {
-            Ok(facet) => facet.list(&Net { deadline, ..*net }, &target.credential()),
+            Ok(facet) => facet.list(Net { deadline, ..*net }.by(&target.credential())),
             Err(_) => DomainListing::default(),
         };
         progress.step();
@@ -186,7 +186,7 @@ impl Found {
                 (0..self.rows.len()).filter(|n| lacks(&self.rows[*n], provider)).collect();
             let shown = worker_pool::each(&asked, JOBS, |n| {
                 let row = &self.rows[*n];
-                facet.show(net, &targets[row.target].credential(), &row.domain.name, row.domain.region)
+                facet.show(net.by(&targets[row.target].credential()), &row.domain.name, row.domain.region)
             });
             for (n, shown) in asked.into_iter().zip(shown) {
                 let row = &mut self.rows[n];

@@ -42,7 +42,7 @@ pub fn run(keys: &DomainQuestion, context: &CommandContext, domain: &Domain) -> 
     }
     let net = crate::workflow::new_key_proof::net(context)?;
     let facet = crate::workflow::domains::keys_to_ask::facet(target.provider)?;
-    let verified = facet.verify(&net, &target.credential(), domain, None).map_err(|it| {
+    let verified = facet.verify(net.by(&target.credential()), domain, None).map_err(|it| {
         provider_failure::plain(provider_failure::weighed(context, target.record(), it), Exit::Failed)
     })?;
     let records = verified.records.clone().unwrap_or_default();

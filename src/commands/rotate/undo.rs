@@ -128,7 +128,7 @@ fn switch_on(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<()> {
     let switch = snapshot.provider().keys().and_then(|it| it.switch());
     let id = snapshot.rotation.old.remote_id.as_deref();
     if let (Some(switch), Some(id), Some(manager)) = (switch, id, work.manager(snapshot)?) {
-        switch.set(&work.context.net()?, &manager.credential(), id, true).map_err(|trouble| {
+        switch.set(work.context.net()?.by(&manager.credential()), id, true).map_err(|trouble| {
             let exit =
                 if trouble.reason.verdict() == Verdict::Unknown { Exit::Unknown } else { Exit::Failed };
             let message = format!("the old key was not switched on again: {}", trouble.detail);

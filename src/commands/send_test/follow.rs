@@ -62,7 +62,7 @@ fn asked(
     let mut pauses = PAUSES.into_iter();
     loop {
         let net = job.context.net_until(end + LAST_ANSWER)?;
-        let doubt = match job.facet.follow(&net, &reader.credential(), sent, domain, region) {
+        let doubt = match job.facet.follow(net.by(&reader.credential()), sent, domain, region) {
             Ok((Fate::Delivered, events)) => return Ok((Status::Delivered, events)),
             Ok((Fate::Failed, events)) => return Ok((Status::Failed, events)),
             Ok((Fate::Pending, seen)) => {

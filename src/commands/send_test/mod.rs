@@ -262,11 +262,13 @@ fn sent(
 ) -> Result<Sent, Trouble> {
     let credential = job.keyed.credential();
     match (letter, job.via) {
-        (Letter::Template(id), _) => job.facet.send_template(net, &credential, id, &to.to_string()),
+        (Letter::Template(id), _) => job.facet.send_template(net.by(&credential), id, &to.to_string()),
         (Letter::Message { message, domain }, Via::Api) => {
-            job.facet.send(net, &credential, message, domain, delivery)
+            job.facet.send(net.by(&credential), message, domain, delivery)
         }
-        (Letter::Message { message, .. }, Via::Smtp) => job.facet.relay(net, &credential, message, delivery),
+        (Letter::Message { message, .. }, Via::Smtp) => {
+            job.facet.relay(net.by(&credential), message, delivery)
+        }
     }
 }
 

@@ -1,34 +1,88 @@
-//! Carries a change of one table's fields into the text, wherever and however
-//! a person wrote that table.
+//! Carries a change of one table's fields into the text. Only tables with a
+//! header are edited; whoever wants to change another one gets it a header
+//! first, by [`Editor::open`], and comes again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::ops::Range;
 
 use toml::de::DeValue;
 
 use super::Value;
+use super::bracket::Bracket;
 use super::layout::{Form, Layout, Spot};
-use super::sequence::{Changes, Sequence};
 use super::shape::{self, Fields, Node};
 use super::splice::Splices;
+use super::unfold::unfold;
 
 /// A text under change.
 pub struct Editor<'a> {
     pub layout: Layout<'a>,
     pub out: Splices,
+    /// The paths of tables that must get a header before they can be changed.
+    folded: BTreeSet<Vec<String>>,
 }
 
 /// Names that tell elements of an array of tables apart.
 const IDENTITY: [&str; 4] = ["finding", "key", "scope", "name"];
 
 impl<'a> Editor<'a> {
-    /// Changes the fields of the table at `spot`, whose path is `path`.
-    pub fn fields(&mut self, spot: &Spot<'a>, path: &[&str], before: &Fields, after: &Fields) {
-        let mut removed = Vec::new();
-        for (name, _) in before.0.iter().filter(|(name, _)| after.get(name).is_none()) {
-            removed.extend(spot.table.get_key_value(*name));
+    pub fn new(layout: Layout<'a>) -> Self {
+        Self { layout, out: Splices::default(), folded: BTreeSet::new() }
+    }
+
+    pub fn has_folded(&self) -> bool {
+        !self.folded.is_empty()
+    }
+
+    /// Returns the text with tables opened that must be, else with the changes.
+    pub fn apply(mut self) -> String {
+        if self.has_folded() {
+            self.out = Splices::default();
+            let mut outer: Option<&Vec<String>> = None;
+            for path in &self.folded {
+                // What stands in another one comes out in the next round.
+                if outer.is_none_or(|outer| !path.starts_with(outer)) {
+                    unfold(self.layout, path, &mut self.out);
+                    outer = Some(path);
+                }
+            }
         }
-        let mut added = Vec::new();
+        self.out.apply(self.layout.text)
+    }
+
+    /// Returns the table at `path` if it has a header; else it gets one.
+    pub fn open(&mut self, path: &[&str]) -> Option<Spot<'a>> {
+        let spot = self.layout.locate(path)?;
+        if !self.is_open_to(path) {
+            return None;
+        }
+        if matches!(spot.form, Form::Dotted | Form::Implied) {
+            self.fold(path);
+            return None;
+        }
+        Some(spot)
+    }
+
+    /// Returns whether headers can lead through `path`. They cannot extend what
+    /// stands in braces, which gets a header then.
+    pub fn is_open_to(&mut self, path: &[&str]) -> bool {
+        let inline =
+            |end: &usize| self.layout.locate(&path[..*end]).is_some_and(|spot| spot.form == Form::Inline);
+        match (1..=path.len()).find(inline) {
+            Some(end) => self.fold(&path[..end]),
+            None => return true,
+        }
+        false
+    }
+
+    fn fold(&mut self, path: &[&str]) {
+        self.folded.insert(path.iter().map(|it| (*it).to_owned()).collect());
+    }
+
+    /// Changes the fields of the table at `spot`, which has a header, and whose
+    /// path is `path`.
+    pub fn fields(&mut self, spot: &Spot<'a>, path: &[&str], before: &Fields, after: &Fields) {
         let mut previous = None;
         for (name, node) in &after.0 {
             let old = before.get(name);
@@ -38,20 +92,17 @@ impl<'a> Editor<'a> {
                 // What is not written has its default, which may still be meant.
                 None if old == Some(node) => continue,
                 None => {
-                    added.push((previous, *name, node));
+                    self.add(spot, &deeper(path, name), previous, node);
                     continue;
                 }
             }
             previous = Some(*name);
         }
-        if spot.form == Form::Inline {
-            self.change_inline(spot, &removed, &added);
-            return;
+        for (name, _) in before.0.iter().filter(|(name, _)| after.get(name).is_none()) {
+            if let Some((key, value)) = spot.table.get_key_value(*name) {
+                self.remove(key.span(), value, &deeper(path, name));
+            }
         }
-        for (key, value) in removed {
-            self.remove(key.span(), value);
-        }
-        self.add(spot, path, &added);
     }
 
     fn value(&mut self, value: &'a Value<'a>, path: &[&str], old: Option<&Node>, new: &Node) {
@@ -59,87 +110,96 @@ impl<'a> Editor<'a> {
             (Node::Table(after), DeValue::Table(_)) => {
                 let nothing = Fields::default();
                 let before = if let Some(Node::Table(before)) = old { before } else { &nothing };
-                if let Some(spot) = self.layout.spot(value) {
+                if let Some(spot) = self.open(path) {
                     self.fields(&spot, path, before, after);
                 }
             }
             (Node::List(_, after), DeValue::Array(_)) => {
                 let before = if let Some(Node::List(_, before)) = old { before.as_slice() } else { &[] };
-                self.list(value, path, before, after, new);
+                let from = same(&identities(before), &identities(after));
+                if self.layout.is_headed(value) {
+                    self.change_headed(value, path, (before, after), &from);
+                } else {
+                    let text = self.list(value, before, after, &from);
+                    self.out.replace(value.span(), text);
+                }
             }
             (Node::Texts(after), DeValue::Array(items)) => {
-                let same = |(item, text): (&Value<'_>, &String)| item.get_ref().as_str() == Some(text);
-                let head = items.iter().zip(after).take_while(|(item, text)| same((item, text))).count();
-                let room = items.len().min(after.len()) - head;
-                let tail = items
-                    .iter()
-                    .rev()
-                    .zip(after.iter().rev())
-                    .take(room)
-                    .take_while(|(item, text)| same((item, text)))
-                    .count();
-                let changes = Changes {
-                    removed: (head..items.len() - tail).collect(),
-                    added: after[head..after.len() - tail]
-                        .iter()
-                        .map(|text| ((head > 0).then(|| head - 1), shape::quoted(text)))
-                        .collect(),
-                };
-                self.sequence(value, false).change(&changes, &mut self.out);
+                let old: Vec<_> = items.iter().filter_map(|item| item.get_ref().as_str()).collect();
+                let new: Vec<_> = after.iter().map(String::as_str).collect();
+                let new = same(&old, &new).into_iter().zip(after);
+                let items: Vec<_> = new.map(|(from, text)| (from, shape::quoted(text))).collect();
+                self.out.replace(value.span(), self.array(value).with(&items, false));
             }
             _ => self.out.replace(value.span(), shape::inline(new)),
         }
     }
 
-    fn sequence(&self, value: &'a Value<'a>, airy: bool) -> Sequence<'a> {
+    fn array(&self, value: &'a Value<'a>) -> Bracket<'a> {
         let items = Layout::items(value).iter().map(toml::Spanned::span).collect();
-        Sequence { layout: self.layout, span: value.span(), items, airy }
+        Bracket { layout: self.layout, span: value.span(), items }
     }
 
-    /// Changes an array of tables, element by element where they can be told
-    /// apart.
-    fn list(&mut self, value: &'a Value<'a>, path: &[&str], before: &[Fields], after: &[Fields], new: &Node) {
-        let matches = match_items(before, after);
-        for (at, from) in matches.iter().enumerate() {
-            let Some(from) = *from else { continue };
-            if let Some(spot) = Layout::items(value).get(from).and_then(|item| self.layout.spot(item))
-                && before[from] != after[at]
-            {
-                self.fields(&spot, path, &before[from], &after[at]);
+    /// Returns the text of an array whose tables stand in braces.
+    fn list(&self, value: &'a Value<'a>, old: &[Fields], new: &[Fields], from: &[Option<usize>]) -> String {
+        let items = Layout::items(value);
+        let item = |at: usize| {
+            let old = from[at].map(|from| (&items[from], &old[from]));
+            match old.and_then(|(item, old)| Some((self.layout.spot(item)?, item.span(), old))) {
+                Some((_, span, old)) if *old == new[at] => self.layout.text[span].to_owned(),
+                Some((spot, _, old)) => self.braces(&spot, old, &new[at]),
+                None => shape::inline_table(&new[at]),
+            }
+        };
+        let items: Vec<_> = (0..new.len()).map(|at| (from[at], item(at))).collect();
+        self.array(value).with(&items, true)
+    }
+
+    /// Returns the text of a table in braces.
+    fn braces(&self, spot: &Spot<'a>, before: &Fields, after: &Fields) -> String {
+        let pairs = self.layout.pairs(spot);
+        let mut items = Vec::new();
+        for (at, (range, pair)) in pairs.iter().enumerate() {
+            let name = if let [name] = *pair.names { name } else { "" };
+            match after.get(name) {
+                None if before.get(name).is_some() => {}
+                Some(new) if before.get(name) != Some(new) => {
+                    items.push((Some(at), format!("{name} = {}", shape::inline(new))));
+                }
+                _ => items.push((Some(at), self.layout.text[range.clone()].to_owned())),
             }
         }
-        let removed: Vec<usize> = (0..before.len()).filter(|at| !matches.contains(&Some(*at))).collect();
-        let added = after.iter().enumerate().filter(|(at, _)| matches[*at].is_none());
-        let behind = |at: usize| matches[..at].iter().rev().find_map(|from| *from);
-        if self.layout.is_headed(value) {
-            let added: Vec<_> = added.map(|(at, item)| (behind(at), item)).collect();
-            self.change_headed(value, path, &removed, &added);
-        } else {
-            let added = added.map(|(at, item)| (behind(at), shape::inline_table(item))).collect();
-            let airy = matches!(new, Node::List(shape::Layout::Lines, _));
-            self.sequence(value, airy).change(&Changes { removed, added }, &mut self.out);
-        }
+        let new = after.0.iter().filter(|(name, _)| !spot.table.contains_key(*name));
+        let new = new.filter(|(name, node)| before.get(name) != Some(node));
+        items.extend(new.map(|(name, node)| (None, format!("{name} = {}", shape::inline(node)))));
+        let ranges = pairs.into_iter().map(|(range, _)| range).collect();
+        Bracket { layout: self.layout, span: spot.span.clone(), items: ranges }.with(&items, false)
     }
 
+    /// Changes an array of tables with a header each, those alone that differ.
     fn change_headed(
         &mut self,
         value: &'a Value<'a>,
         path: &[&str],
-        removed: &[usize],
-        added: &[(Option<usize>, &Fields)],
+        (before, after): (&[Fields], &[Fields]),
+        from: &[Option<usize>],
     ) {
-        let items = Layout::items(value);
-        let layout = self.layout;
-        let gone = removed.iter().filter_map(|at| items.get(*at));
-        self.delete_blocks(gone.flat_map(|item| layout.headers(item)));
-        for (behind, fields) in added {
-            let block = shape::item_block(path, fields);
-            match behind.and_then(|at| self.layout.block_end(&items[at])) {
-                Some(end) => self.out.insert_block(end, block),
-                None => {
-                    let first = self.layout.lead(items[0].span().start);
-                    self.insert_block_before(first, &block);
+        let (items, layout) = (Layout::items(value), self.layout);
+        let gone = (0..before.len()).filter(|at| !from.contains(&Some(*at)));
+        gone.for_each(|at| self.remove_blocks(&items[at]));
+        let mut behind = None;
+        for (at, fields) in after.iter().enumerate() {
+            let Some(old) = from[at] else {
+                let block = shape::item_block(path, fields);
+                match behind.and_then(|at: usize| layout.block_end(&items[at])) {
+                    Some(end) => self.out.insert_block(end, block),
+                    None => self.insert_block_before(layout.lead(items[0].span().start), &block),
                 }
+                continue;
+            };
+            behind = Some(old);
+            if let Some(spot) = layout.spot(&items[old]).filter(|_| before[old] != *fields) {
+                self.fields(&spot, path, &before[old], fields);
             }
         }
     }
@@ -149,114 +209,46 @@ impl<'a> Editor<'a> {
         self.out.insert_block(offset, format!("{}\n", block.trim_start_matches('\n')));
     }
 
-    /// Removes a field or a table with everything below it.
-    pub fn remove(&mut self, key: Range<usize>, value: &'a Value<'a>) {
-        let spot = self.layout.spot(value);
-        match spot.map(|spot| (spot.form, spot.table)) {
-            None | Some((Form::Inline, _)) if !self.layout.is_headed(value) => {
+    /// Removes the table at `path` with everything below it.
+    pub fn remove_at(&mut self, path: &[&str]) {
+        if self.is_open_to(&path[..path.len() - 1])
+            && let Some((key, value)) = self.layout.entry(path)
+        {
+            self.remove(key, value, path);
+        }
+    }
+
+    fn remove(&mut self, key: Range<usize>, value: &'a Value<'a>, path: &[&str]) {
+        match self.layout.spot(value).map(|spot| spot.form) {
+            Some(Form::Dotted) => self.fold(path),
+            None | Some(Form::Inline) if !self.layout.is_headed(value) => {
                 self.out.delete(self.layout.line_start(key.start)..self.layout.line_end(value.span().end));
             }
-            Some((Form::Dotted, table)) => {
-                for (key, value) in self.layout.body(table) {
-                    self.remove(key, value);
-                }
-                self.delete_blocks(self.layout.headers(value));
-            }
-            _ => self.delete_blocks(self.layout.headers(value)),
+            _ => self.remove_blocks(value),
         }
     }
 
-    /// Deletes the lines of headers and their bodies, and at the end of the
-    /// file the blank lines above.
-    fn delete_blocks(&mut self, headers: impl IntoIterator<Item = Spot<'a>>) {
-        let mut joined: Vec<Range<usize>> = Vec::new();
-        for segment in headers.into_iter().map(|spot| self.layout.segment(&spot)) {
-            match joined.last_mut() {
-                Some(last) if last.end == segment.start => last.end = segment.end,
-                _ => joined.push(segment),
-            }
-        }
-        for mut range in joined {
-            if range.end == self.layout.text.len() {
-                range.start = self.layout.above_blank_lines(range.start);
-            }
-            self.out.delete(range);
+    /// Deletes the lines of every header in and below a value.
+    fn remove_blocks(&mut self, value: &'a Value<'a>) {
+        for (_, spot) in self.layout.headers(value) {
+            self.out.delete(self.layout.segment(&spot));
         }
     }
 
-    fn change_inline(
-        &mut self,
-        spot: &Spot<'a>,
-        removed: &[(&toml::Spanned<toml::de::DeString<'a>>, &'a Value<'a>)],
-        added: &[Added<'_>],
-    ) {
-        let (sequence, keys) = self.inline_items(spot);
-        let index = |key: Range<usize>| keys.iter().position(|it| *it == key);
-        let behind = |name: &str| index(spot.table.get_key_value(name)?.0.span());
-        let changes = Changes {
-            removed: removed.iter().filter_map(|(key, _)| index(key.span())).collect(),
-            added: added
-                .iter()
-                .map(|(previous, name, node)| {
-                    (previous.and_then(behind), format!("{name} = {}", shape::inline(node)))
-                })
-                .collect(),
-        };
-        sequence.change(&changes, &mut self.out);
-    }
-
-    fn inline_items(&self, spot: &Spot<'a>) -> (Sequence<'a>, Vec<Range<usize>>) {
-        let body = self.layout.body(spot.table);
-        let items =
-            body.iter().map(|(key, value)| self.layout.path_start(key.start)..value.span().end).collect();
-        let sequence = Sequence { layout: self.layout, span: spot.span.clone(), items, airy: false };
-        (sequence, body.into_iter().map(|(key, _)| key).collect())
-    }
-
-    /// Puts `name = value` at the end of an inline table.
-    pub fn add_inline(&mut self, spot: &Spot<'a>, text: String) {
-        let (sequence, keys) = self.inline_items(spot);
-        let changes = Changes { removed: Vec::new(), added: vec![(keys.len().checked_sub(1), text)] };
-        sequence.change(&changes, &mut self.out);
-    }
-
-    /// Takes a field out of an inline table.
-    pub fn remove_inline(&mut self, spot: &Spot<'a>, name: &str) {
-        let (sequence, keys) = self.inline_items(spot);
-        let at =
-            spot.table.get_key_value(name).and_then(|(key, _)| keys.iter().position(|it| *it == key.span()));
-        let changes = Changes { removed: at.into_iter().collect(), added: Vec::new() };
-        sequence.change(&changes, &mut self.out);
-    }
-
-    /// Adds fields to a table that is not an inline one.
-    fn add(&mut self, spot: &Spot<'a>, path: &[&str], added: &[Added<'_>]) {
-        let (headed, lines): (Vec<_>, Vec<_>) =
-            added.iter().copied().partition(|(_, _, node)| shape::has_header(node));
-        match spot.form {
-            _ if lines.is_empty() => {}
-            Form::Implied => {
-                let fields = Fields(lines.iter().map(|(_, name, node)| (*name, (*node).clone())).collect());
-                self.add_header(spot, path, &fields);
+    /// Adds the field or table at `path` to the table at `spot`.
+    fn add(&mut self, spot: &Spot<'a>, path: &[&str], previous: Option<&str>, node: &Node) {
+        let block = match node {
+            Node::Table(fields) => shape::block(path, fields),
+            Node::List(shape::Layout::Tables, items) => {
+                items.iter().map(|item| shape::item_block(path, item)).collect()
             }
-            Form::Dotted => self.add_dotted(spot, &lines),
             _ => {
-                for (previous, name, node) in &lines {
-                    let (offset, indent) = self.line_for(spot, *previous);
-                    let line = shape::body_line(name, node);
-                    self.out.insert(offset, format!("{indent}{line}"));
-                }
+                let (offset, indent) = self.line_for(spot, previous);
+                let line = shape::body_line(path[path.len() - 1], node);
+                return self.out.insert(offset, format!("{indent}{line}"));
             }
-        }
-        for (_, name, node) in headed {
-            let path = deeper(path, name);
-            let block = match node {
-                Node::Table(fields) => shape::block(&path, fields),
-                Node::List(_, items) => items.iter().map(|item| shape::item_block(&path, item)).collect(),
-                _ => continue,
-            };
-            self.out.insert_block(self.end_of(spot), block);
-        }
+        };
+        self.out.insert_block(self.end_of(spot), block);
     }
 
     /// Returns where a new line of a body goes, and its indentation.
@@ -291,76 +283,61 @@ impl<'a> Editor<'a> {
         offset
     }
 
-    /// Adds `path.field = …` beside the fields that are written like this.
-    fn add_dotted(&mut self, spot: &Spot<'a>, lines: &[Added<'_>]) {
-        let body = self.layout.body(spot.table);
-        let Some((_, last)) = body.last() else { return };
-        let start = self.layout.path_start(spot.span.start);
-        let prefix = &self.layout.text[start..spot.span.end];
-        let in_line = !self.layout.text[self.layout.line_start(start)..start].trim().is_empty();
-        for (_, name, node) in lines {
-            if in_line {
-                self.out.insert(last.span().end, format!(", {prefix}.{name} = {}", shape::inline(node)));
-            } else {
-                let line = shape::body_line(name, node);
-                self.out.insert(self.layout.line_end(last.span().end), format!("{prefix}.{line}"));
-            }
-        }
-    }
-
-    /// Gives a table that exists only by headers below it one of its own.
-    pub fn add_header(&mut self, spot: &Spot<'a>, path: &[&str], fields: &Fields) {
-        let block = shape::block(path, fields);
-        let below = spot.table.iter().flat_map(|(_, value)| self.layout.headers(value));
-        match below.map(|it| it.span.start).min() {
-            Some(first) => self.insert_block_before(self.layout.lead(first), &block),
-            None => self.out.insert_block(self.layout.text.len(), block),
-        }
-    }
-
     /// Returns where a block that belongs to a table goes.
-    pub fn end_of(&self, spot: &Spot<'a>) -> usize {
+    fn end_of(&self, spot: &Spot<'a>) -> usize {
         if spot.form == Form::Root {
             return self.layout.text.len();
         }
-        let own = (spot.form == Form::Header).then(|| self.layout.body_end(spot));
         let below = spot.table.iter().filter_map(|(_, value)| self.layout.block_end(value));
-        below.chain(own).max().unwrap_or(self.layout.text.len())
+        below.chain([self.layout.body_end(spot)]).max().unwrap_or(self.layout.text.len())
+    }
+
+    /// Gives the table at `path` another last name where it stands, in each of
+    /// its headers. Returns whether that can be done.
+    pub fn rename(&mut self, path: &[&str], new: &str) -> bool {
+        let layout = self.layout;
+        let Some((key, value)) = layout.entry(path) else { return false };
+        match layout.spot(value).map(|spot| spot.form) {
+            Some(Form::Inline) => self.out.replace(key, shape::key_text(new)),
+            Some(Form::Header | Form::Implied) => {
+                for (below, spot) in layout.headers(value) {
+                    let path = shape::path_text(&[&path[..path.len() - 1], &[new], &below].concat());
+                    let array = layout.text[spot.span.clone()].starts_with("[[");
+                    let header = if array { format!("[[{path}]]") } else { format!("[{path}]") };
+                    self.out.replace(spot.span, header);
+                }
+            }
+            Some(Form::Dotted) => self.fold(path),
+            Some(Form::Root) | None => return false,
+        }
+        true
     }
 }
-
-/// The field to stand behind, the name, the value.
-type Added<'n> = (Option<&'n str>, &'static str, &'n Node);
 
 fn deeper<'p>(path: &[&'p str], name: &'p str) -> Vec<&'p str> {
     path.iter().copied().chain([name]).collect()
 }
 
+/// Returns what tells an element of an array of tables apart.
+fn identities(items: &[Fields]) -> Vec<[Option<&Node>; 4]> {
+    items.iter().map(|item| IDENTITY.map(|name| item.get(name))).collect()
+}
+
 /// Returns for each element of `after` the index in `before` of the element it
 /// comes from. The indices rise.
-fn match_items(before: &[Fields], after: &[Fields]) -> Vec<Option<usize>> {
-    let identity = |item: &Fields| IDENTITY.map(|name| item.get(name).cloned());
+fn same<T: Eq + Hash>(before: &[T], after: &[T]) -> Vec<Option<usize>> {
     let mut old = HashMap::new();
     for (at, item) in before.iter().enumerate() {
-        old.entry(identity(item)).or_insert(at);
+        old.entry(item).or_insert(at);
     }
-    let matches: Vec<Option<usize>> = after.iter().map(|item| old.get(&identity(item)).copied()).collect();
-    if matches.iter().flatten().is_sorted_by(|a, b| a < b) {
-        return matches;
+    let from: Vec<Option<usize>> = after.iter().map(|item| old.get(item).copied()).collect();
+    if from.iter().flatten().is_sorted_by(|a, b| a < b) {
+        return from;
     }
     // Doubles, or another order: keep what is the same at both ends.
     let head = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let room = before.len().min(after.len()) - head;
     let tail = before.iter().rev().zip(after.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
-    (0..after.len())
-        .map(|at| {
-            if at < head {
-                Some(at)
-            } else if at >= after.len() - tail {
-                Some(before.len() - (after.len() - at))
-            } else {
-                None
-            }
-        })
-        .collect()
+    let at_end = |at: usize| (at + tail >= after.len()).then(|| before.len() + at - after.len());
+    (0..after.len()).map(|at| if at < head { Some(at) } else { at_end(at) }).collect()
 }

@@ -30,6 +30,23 @@ pub struct Spot<'a> {
     pub form: Form,
 }
 
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub struct Pair<'a> {
+    /// The names of the key, which may be dotted.
+    pub names: Vec<&'a str>,
+    /// The last of them in the text.
+    pub key: Range<usize>,
+    pub value: &'a Value<'a>,
+}
+
+impl Spot<'_> {
+    /// Returns whether headers say that the table is there.
+    pub fn is_headed(&self) -> bool {
+        matches!(self.form, Form::Header | Form::Implied)
+    }
+}
+
 /// The text and the questions about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout<'a> {
@@ -77,53 +94,86 @@ impl<'a> Layout<'a> {
         value.get_ref().as_array().map_or(&[], |items| items)
     }
 
+    /// Returns the key and the value at `path`.
+    pub fn entry(&self, path: &[&str]) -> Option<(Range<usize>, &'a Value<'a>)> {
+        let (name, parents) = path.split_last()?;
+        let (key, value) = self.locate(parents)?.table.get_key_value(*name)?;
+        Some((key.span(), value))
+    }
+
     /// Returns what stands in the body of a table, dotted keys unfolded, in
-    /// the order of the text: the span of the last key and the value.
-    pub fn body(&self, table: &'a DeTable<'a>) -> Vec<(Range<usize>, &'a Value<'a>)> {
+    /// the order of the text.
+    pub fn body(&self, table: &'a DeTable<'a>) -> Vec<Pair<'a>> {
         let mut found = Vec::new();
-        self.collect_body(table, &mut found);
-        found.sort_unstable_by_key(|(key, _)| key.start);
+        self.collect_body(table, &[], &mut found);
+        found.sort_unstable_by_key(|pair| pair.key.start);
         found
     }
 
-    fn collect_body(&self, table: &'a DeTable<'a>, into: &mut Vec<(Range<usize>, &'a Value<'a>)>) {
+    fn collect_body(&self, table: &'a DeTable<'a>, path: &[&'a str], into: &mut Vec<Pair<'a>>) {
         for (key, value) in table {
-            match self.spot(value).map(|spot| (spot.form, spot)) {
-                Some((Form::Dotted, spot)) => self.collect_body(spot.table, into),
+            let names = [path, &[&**key.get_ref()]].concat();
+            match self.spot(value).map(|spot| (spot.form, spot.table)) {
+                Some((Form::Dotted, table)) => self.collect_body(table, &names, into),
                 Some((Form::Header | Form::Implied | Form::Root, _)) => {}
-                Some((Form::Inline, _)) => into.push((key.span(), value)),
                 None if self.is_headed(value) => {}
-                None => into.push((key.span(), value)),
+                Some((Form::Inline, _)) | None => into.push(Pair { names, key: key.span(), value }),
             }
         }
     }
 
-    /// Returns the spans of every header in and below a value.
-    pub fn headers(&self, value: &'a Value<'a>) -> Vec<Spot<'a>> {
+    /// Returns what stands in braces, and where.
+    pub fn pairs(&self, spot: &Spot<'a>) -> Vec<(Range<usize>, Pair<'a>)> {
+        let mut end = spot.span.start + 1;
+        let place = |pair: Pair<'a>| {
+            let start = end + self.text[end..].len() - beyond(&self.text[end..]).len();
+            end = pair.value.span().end;
+            (start..end, pair)
+        };
+        self.body(spot.table).into_iter().map(place).collect()
+    }
+
+    /// Returns every header in and below a value, and the names that lead
+    /// there from it.
+    pub fn headers(&self, value: &'a Value<'a>) -> Vec<(Vec<&'a str>, Spot<'a>)> {
         let mut found = Vec::new();
-        self.collect_headers(value, &mut found);
-        found.sort_unstable_by_key(|spot| spot.span.start);
+        self.collect_headers(value, &[], &mut found);
+        found.sort_unstable_by_key(|(_, spot)| spot.span.start);
         found
     }
 
-    fn collect_headers(&self, value: &'a Value<'a>, into: &mut Vec<Spot<'a>>) {
+    fn collect_headers(
+        &self,
+        value: &'a Value<'a>,
+        path: &[&'a str],
+        into: &mut Vec<(Vec<&'a str>, Spot<'a>)>,
+    ) {
         if let Some(spot) = self.spot(value) {
             let (form, table) = (spot.form, spot.table);
             if form == Form::Header {
-                into.push(spot);
+                into.push((path.to_vec(), spot));
             }
             if form != Form::Inline {
-                table.iter().for_each(|(_, deeper)| self.collect_headers(deeper, into));
+                for (key, deeper) in table {
+                    self.collect_headers(deeper, &[path, &[&**key.get_ref()]].concat(), into);
+                }
             }
         } else if self.is_headed(value) {
-            Self::items(value).iter().for_each(|item| self.collect_headers(item, into));
+            Self::items(value).iter().for_each(|item| self.collect_headers(item, path, into));
         }
+    }
+
+    /// Returns where the first header in or below some values begins, with the
+    /// comment above it.
+    pub fn first_header(&self, values: impl Iterator<Item = &'a Value<'a>>) -> Option<usize> {
+        let starts = values.flat_map(|value| self.headers(value)).map(|(_, spot)| spot.span.start);
+        starts.min().map(|first| self.lead(first))
     }
 
     /// Returns where the lines of a header's body end, comments that follow
     /// closely included.
     pub fn body_end(&self, spot: &Spot<'a>) -> usize {
-        let last = self.body(spot.table).last().map_or(spot.span.end, |(_, value)| value.span().end);
+        let last = self.body(spot.table).last().map_or(spot.span.end, |pair| pair.value.span().end);
         let body_end = self.line_end(last.max(spot.span.end));
         let mut end = body_end;
         while end < self.text.len() {
@@ -142,7 +192,7 @@ impl<'a> Layout<'a> {
 
     /// Returns where everything of a value that has headers ends.
     pub fn block_end(&self, value: &'a Value<'a>) -> Option<usize> {
-        self.headers(value).last().map(|last| self.body_end(last))
+        self.headers(value).last().map(|(_, last)| self.body_end(last))
     }
 
     /// Returns where the comment right above a header begins. The comment the
@@ -170,18 +220,6 @@ impl<'a> Layout<'a> {
         self.lead(spot.span.start)..end
     }
 
-    /// Returns `offset` moved up over blank lines.
-    pub fn above_blank_lines(&self, mut offset: usize) -> usize {
-        while offset > 0 {
-            let above = self.line_start(offset - 1);
-            if !self.text[above..offset].trim().is_empty() {
-                break;
-            }
-            offset = above;
-        }
-        offset
-    }
-
     pub fn line_start(&self, offset: usize) -> usize {
         self.text[..offset].rfind('\n').map_or(0, |at| at + 1)
     }
@@ -194,39 +232,13 @@ impl<'a> Layout<'a> {
     pub fn line(&self, offset: usize) -> &'a str {
         &self.text[self.line_start(offset)..self.line_end(offset)]
     }
+}
 
-    /// Returns where the path of a key begins: it may be dotted.
-    pub fn path_start(&self, key: usize) -> usize {
-        let before = self.text[..key].rfind(['\n', '{', ',']).map_or(0, |at| at + 1);
-        key - self.text[before..key].trim_start().len()
-    }
-
-    /// Returns the bytes of the name at `depth` in a header: in
-    /// `[key."a@b".consumer]`, depth 1 is `"a@b"`.
-    pub fn header_name(&self, header: &Range<usize>, depth: usize) -> Option<Range<usize>> {
-        let text = &self.text[header.clone()];
-        let inner = text.len() - text.trim_start_matches('[').len();
-        let (mut start, mut quote, mut at_depth) = (inner, None, 0);
-        let mut escaped = false;
-        for (at, c) in text.char_indices().skip(inner) {
-            match quote {
-                Some('"') if escaped => escaped = false,
-                Some('"') if c == '\\' => escaped = true,
-                Some(open) if c == open => quote = None,
-                Some(_) => {}
-                None if c == '"' || c == '\'' => quote = Some(c),
-                None if c == '.' || c == ']' => {
-                    if at_depth == depth {
-                        let name = &text[start..at];
-                        let begin = start + (name.len() - name.trim_start().len());
-                        return Some(header.start + begin..header.start + begin + name.trim().len());
-                    }
-                    at_depth += 1;
-                    start = at + 1;
-                }
-                None => {}
-            }
-        }
-        None
+/// Returns a text without the blanks, commas and comments it begins with.
+fn beyond(text: &str) -> &str {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+    match text.strip_prefix('#').map(|comment| comment.split_once('\n')) {
+        Some(comment) => beyond(comment.map_or("", |(_, rest)| rest)),
+        None => text,
     }
 }

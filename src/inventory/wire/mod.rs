@@ -113,15 +113,16 @@
 //! `keyctl` of the same version, or a person, may add some. Times are written
 //! as RFC 3339 strings; a date or a TOML date-time is read as well.
 
+mod bracket;
 mod edit;
 mod fields;
 mod layout;
 mod parts;
 mod patch;
 mod read;
-mod sequence;
 mod shape;
 mod splice;
+mod unfold;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -200,9 +201,6 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, Fault> {
 
 /// Reads what the text says, in little more memory than that takes. Its
 /// positions, which a change needs, are [`parse`]'s.
-///
-/// # Errors
-/// As [`parse`].
 pub fn load(text: &str) -> Result<Inventory, Fault> {
     match parts::inventory(text, parts::SIZE) {
         Some(inventory) => Ok(inventory),
@@ -218,9 +216,6 @@ pub fn version(text: &str) -> Option<i64> {
 }
 
 /// Returns the line, from 1, on which each key begins.
-///
-/// # Errors
-/// As [`parse`].
 pub fn lines(text: &str) -> Result<BTreeMap<KeyRef, usize>, Fault> {
     match parts::offsets(text, parts::SIZE) {
         Some(offsets) => Ok(lines_at(text, offsets)),

@@ -52,10 +52,16 @@ impl Splices {
                 done = done.max(range.end);
                 continue;
             }
+            if range.end == text.len() && new.is_empty() {
+                // Nor does what is deleted leave blank lines at the end.
+                out.truncate(out.trim_end_matches(['\n', '\r']).len());
+                out.push_str(if out.is_empty() { "" } else { newline });
+            }
             done = done.max(range.end);
             if range.start == text.len() && !out.is_empty() && !out.ends_with('\n') {
                 out.push_str(newline);
             }
+            let new = new.replace("\r\n", "\n");
             if newline == "\n" { out.push_str(&new) } else { out.push_str(&new.replace('\n', newline)) }
         }
         out.push_str(&text[done..]);

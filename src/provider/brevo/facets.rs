@@ -7,7 +7,8 @@ use crate::domain::SendingDomain;
 use crate::key::{Domain, Kind, Reason, Region};
 use crate::provider::finding::{Finding, ask, change};
 use crate::provider::{
-    Credential, Delivery, DomainList, DomainListing, Fate, MailEvent, Net, Sent, TestMail, Trouble,
+    Call, Credential, Delivery, DomainList, DomainListing, Fate, MailEvent, Net, Outcome, Sent, TestMail,
+    Trouble,
 };
 use crate::smtp::Message;
 
@@ -16,7 +17,7 @@ impl DomainList for Brevo {
         kind == Kind::Api
     }
 
-    fn list(&self, net: &Net<'_>, credential: &Credential<'_>) -> DomainListing {
+    fn list(&self, Call { net, credential }: Call<'_>) -> DomainListing {
         match listed(net, credential) {
             Err(finding) => DomainListing { domains: Vec::new(), troubles: vec![(None, finding.trouble())] },
             Ok(wire) => {
@@ -35,11 +36,10 @@ impl DomainList for Brevo {
 
     fn show(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         domain: &Domain,
         _: Option<Region>,
-    ) -> Result<Option<SendingDomain>, Trouble> {
+    ) -> Outcome<Option<SendingDomain>> {
         let reply = ask(net, &wire::domain(credential, domain)).map_err(Finding::trouble)?;
         if unknown_domain(&reply) {
             return Ok(None);
@@ -50,11 +50,10 @@ impl DomainList for Brevo {
 
     fn verify(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         domain: &Domain,
         region: Option<Region>,
-    ) -> Result<SendingDomain, Trouble> {
+    ) -> Outcome<SendingDomain> {
         let request = wire::authenticate(credential, domain);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         if unknown_domain(&reply) {
@@ -63,7 +62,7 @@ impl DomainList for Brevo {
         // A 400 says that the records are not there yet: then their state is the answer.
         match judge::refusal(&reply) {
             Some(finding) if reply.status != 400 => Err(finding.trouble()),
-            _ => self.show(net, credential, domain, region)?.ok_or_else(|| not_there(domain)),
+            _ => self.show(net.by(credential), domain, region)?.ok_or_else(|| not_there(domain)),
         }
     }
 }
@@ -88,12 +87,11 @@ fn not_there(domain: &Domain) -> Trouble {
 impl TestMail for Brevo {
     fn send(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         message: &Message,
         _: &Domain,
         delivery: Delivery,
-    ) -> Result<Sent, Trouble> {
+    ) -> Outcome<Sent> {
         let sandbox = match delivery {
             Delivery::Real => Sandbox::Off,
             Delivery::TestMode => Sandbox::On,
@@ -114,11 +112,10 @@ impl TestMail for Brevo {
 
     fn relay(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         message: &Message,
         delivery: Delivery,
-    ) -> Result<Sent, Trouble> {
+    ) -> Outcome<Sent> {
         if delivery == Delivery::TestMode {
             let detail = "Brevo's relay has no test mode: the message would be delivered";
             let finding = Finding::new(Reason::PermissionNotCheckable, detail);
@@ -147,14 +144,21 @@ impl TestMail for Brevo {
         }
     }
 
+    fn needs_template(&self) -> bool {
+        false
+    }
+
+    fn send_template(&self, _: Call<'_>, _: &str, _: &str) -> Outcome<Sent> {
+        Err(Trouble::no_templates())
+    }
+
     fn follow(
         &self,
-        net: &Net<'_>,
-        reader: &Credential<'_>,
+        Call { net, credential: reader }: Call<'_>,
         sent: &Sent,
         _: &Domain,
         _: Option<Region>,
-    ) -> Result<(Fate, Vec<MailEvent>), Trouble> {
+    ) -> Outcome<(Fate, Vec<MailEvent>)> {
         let Some(message_id) = sent.message_id.as_deref() else {
             let detail = "Brevo gave no message id to follow";
             return Err(Finding::new(Reason::UnexpectedResponse, detail).trouble());

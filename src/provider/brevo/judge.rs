@@ -14,9 +14,6 @@ use crate::smtp::{Phase, SmtpFailure};
 pub const AUTHORISED_IPS: &str = "https://app.brevo.com/security/authorised_ips";
 
 /// Returns the body of a success as `T`, or what the reply says instead.
-///
-/// # Errors
-/// What it says.
 pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply) -> Result<T, Finding> {
     if let Some(finding) = refusal(reply) {
         return Err(finding);

@@ -9,13 +9,13 @@ mod wire;
 
 use super::finding::{Finding, ask};
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, DomainList, Guide, Handout, HandoutAsk, Net, Provider,
-    Recognition, Refusal, TestMail,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net,
+    Provider, Recognition, Refusal, Terms, Unsorted,
 };
 use crate::clock::Span;
 use crate::http::Host;
 use crate::key::verdict::Facts;
-use crate::key::{Judgement, Kind, ProviderId, Reason, Region};
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
 use crate::smtp::Relay;
 
 /// The prefixes of the two kinds.
@@ -56,16 +56,6 @@ impl Provider for Brevo {
         }
     }
 
-    /// API and SMTP keys alike (help.brevo.com 40159485019794).
-    /// The console offers 7 days to 1 year, or no end (help.brevo.com, 40159485019794).
-    fn lifetimes(&self) -> Option<(Span, Span)> {
-        Some((Span::seconds(7 * 86_400), Span::seconds(366 * 86_400)))
-    }
-
-    fn idle_limit(&self) -> Option<Span> {
-        Some(Span::seconds(90 * 86_400))
-    }
-
     /// `relay.data.userName` of `GET /v3/account`: the login is the account's.
     fn login_teller(&self, kind: Kind) -> Option<Kind> {
         (kind == Kind::Smtp).then_some(Kind::Api)
@@ -99,11 +89,44 @@ impl Provider for Brevo {
         guide::console(task, ask)
     }
 
-    fn domains(&self) -> Option<&dyn DomainList> {
-        Some(self)
+    fn detect(&self, _: &Net<'_>, _: &Unsorted<'_>) -> Option<Detection> {
+        None
     }
-    fn test_mail(&self) -> Option<&dyn TestMail> {
-        Some(self)
+
+    fn chosen_by_person(&self, _: Kind) -> bool {
+        false
+    }
+
+    fn embedded_id(&self, _: &Secret) -> Option<String> {
+        None
+    }
+
+    fn embedded_account(&self, _: &Secret) -> Option<String> {
+        None
+    }
+
+    /// The console offers 7 days to 1 year, or no end; API and SMTP keys alike
+    /// end after 90 days without use (help.brevo.com, 40159485019794).
+    fn terms(&self) -> Terms {
+        let days = |count: i64| Span::seconds(count * 86_400);
+        Terms {
+            clones: false,
+            lifetimes: Some((days(7), days(366))),
+            idle_limit: Some(days(90)),
+            overlap_limit: None,
+        }
+    }
+
+    fn facets(&self) -> Facets<'_> {
+        Facets {
+            domains: Some(self),
+            test_mail: Some(self),
+            keys: None,
+            allowlist: None,
+            inbound: None,
+            permissions: None,
+            locations: None,
+        }
     }
 }
 

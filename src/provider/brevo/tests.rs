@@ -6,7 +6,7 @@ use super::*;
 use crate::http::{Body, FailureKind};
 use crate::key::{Cause, Domain, Secret, Verdict};
 use crate::provider::tests::{Script, failure, html, json, smtp_refusal};
-use crate::provider::{Delivery, Fate, Sent};
+use crate::provider::{Delivery, DomainList, Fate, Sent, TestMail};
 use crate::smtp::{Accepted, Message, Phase, SmtpFailure};
 
 fn api_text() -> String {
@@ -247,7 +247,7 @@ fn domains_are_authenticated_or_not() {
         {"id":"67e5","domain_name":"b.acme.example","authenticated":false,"verified":true}],"total_pages":2}"#;
     let script = Script::new([("GET /v3/senders/domains", json(200, listed))]);
     let secret = Secret::new(api_text());
-    let listing = Brevo.list(&script.net(), &credential(&secret));
+    let listing = Brevo.list(script.net().by(&credential(&secret)));
     let states: Vec<(&str, bool)> =
         listing.domains.iter().map(|it| (it.state.as_str(), it.verified)).collect();
     assert_eq!(states, [("authenticated", true), ("verified", false)]);
@@ -269,7 +269,7 @@ fn a_domain_is_shown_with_its_records_or_is_not_there() {
     ]);
     let secret = Secret::new(api_text());
     let name: Domain = "acme.example".parse().unwrap();
-    let show = || Brevo.show(&script.net(), &credential(&secret), &name, None).unwrap();
+    let show = || Brevo.show(script.net().by(&credential(&secret)), &name, None).unwrap();
     let records = show().unwrap().records.unwrap();
     let names: Vec<&str> = records.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["acme.example", "mail._domainkey.acme.example"]);
@@ -282,8 +282,13 @@ fn the_sandbox_flag_stands_in_the_body() {
     let script = Script::new([("POST /v3/smtp/email", json(201, r#"{"messageId":"<1@relay>"}"#))]);
     let secret = Secret::new(api_text());
     let domain: Domain = "acme.example".parse().unwrap();
-    let sent =
-        TestMail::send(&Brevo, &script.net(), &credential(&secret), &message(), &domain, Delivery::TestMode);
+    let sent = TestMail::send(
+        &Brevo,
+        script.net().by(&credential(&secret)),
+        &message(),
+        &domain,
+        Delivery::TestMode,
+    );
     assert_eq!(sent.unwrap().message_id.as_deref(), Some("<1@relay>"));
     let Body::Json(body) = &script.seen()[0].body else { panic!("no JSON") };
     assert_eq!(body["headers"]["X-Sib-Sandbox"], "drop");
@@ -307,7 +312,7 @@ fn an_unknown_sender_is_found_out_before_brevo_swallows_the_mail() {
     let secret = Secret::new(api_text());
     let domain: Domain = "acme.example".parse().unwrap();
     let sent =
-        TestMail::send(&Brevo, &script.net(), &credential(&secret), &message(), &domain, Delivery::Real);
+        TestMail::send(&Brevo, script.net().by(&credential(&secret)), &message(), &domain, Delivery::Real);
     assert_eq!(sent.unwrap_err().reason, Reason::DomainNotVerified);
 }
 
@@ -330,12 +335,12 @@ fn events_tell_what_became_of_a_message() {
         let list: Vec<String> = names.iter().map(|it| event(it)).collect();
         let body = format!(r#"{{"events":[{}]}}"#, list.join(","));
         let script = Script::new([("GET /v3/smtp/statistics/events", json(200, &body))]);
-        let (fate, told) = Brevo.follow(&script.net(), &credential(&secret), &sent, &domain, None).unwrap();
+        let (fate, told) = Brevo.follow(script.net().by(&credential(&secret)), &sent, &domain, None).unwrap();
         assert_eq!((fate, told.len()), (expected, names.len()));
     }
     let script = Script::new([("GET /v3/smtp/statistics/events", json(200, "{}"))]);
     assert_eq!(
-        Brevo.follow(&script.net(), &credential(&secret), &sent, &domain, None),
+        Brevo.follow(script.net().by(&credential(&secret)), &sent, &domain, None),
         Ok((Fate::Pending, vec![]))
     );
 }
@@ -345,7 +350,7 @@ fn the_relay_has_no_test_mode() {
     let script = Script::new([]);
     let secret = Secret::new(smtp_text());
     let credential = Credential { kind: Kind::Smtp, login: Some("l@smtp-brevo.com"), ..credential(&secret) };
-    assert!(Brevo.relay(&script.net(), &credential, &message(), Delivery::TestMode).is_err());
+    assert!(Brevo.relay(script.net().by(&credential), &message(), Delivery::TestMode).is_err());
 }
 
 proptest! {

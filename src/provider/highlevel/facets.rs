@@ -4,7 +4,9 @@ use super::wire::{self, Found, One, PAGE};
 use super::{Highlevel, judge};
 use crate::key::Reason;
 use crate::provider::finding::{Finding, ask, change};
-use crate::provider::{Credential, LocationSnapshot, Locations, MailgunPush, Net, RemoteLocation, Trouble};
+use crate::provider::{
+    Call, Credential, LocationSnapshot, Locations, MailgunPush, Net, Outcome, RemoteLocation,
+};
 
 pub const READ: &str = "locations.readonly";
 const WRITE: &str = "locations.write";
@@ -14,9 +16,6 @@ const DEFAULT_PAGE: usize = 10;
 const MAX_PAGES: usize = 500;
 
 /// Returns one page of locations.
-///
-/// # Errors
-/// When it could not be read.
 pub fn page(
     net: &Net<'_>,
     credential: &Credential<'_>,
@@ -29,9 +28,6 @@ pub fn page(
 }
 
 /// Returns one location whole; `Ok(None)`: there is none.
-///
-/// # Errors
-/// When it could not be read.
 pub fn snapshot(
     net: &Net<'_>,
     credential: &Credential<'_>,
@@ -54,10 +50,9 @@ pub fn snapshot(
 impl Locations for Highlevel {
     fn list(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         company: Option<&str>,
-    ) -> Result<Vec<RemoteLocation>, Trouble> {
+    ) -> Outcome<Vec<RemoteLocation>> {
         let mut all: Vec<RemoteLocation> = Vec::new();
         let mut longest = DEFAULT_PAGE;
         for _ in 0..MAX_PAGES {
@@ -87,21 +82,11 @@ impl Locations for Highlevel {
         Err(Finding::new(Reason::UnexpectedResponse, detail).trouble())
     }
 
-    fn read(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        id: &str,
-    ) -> Result<Option<LocationSnapshot>, Trouble> {
+    fn read(&self, Call { net, credential }: Call<'_>, id: &str) -> Outcome<Option<LocationSnapshot>> {
         snapshot(net, credential, id).map_err(Finding::trouble)
     }
 
-    fn put_mailgun(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        push: &MailgunPush<'_>,
-    ) -> Result<(), Trouble> {
+    fn put_mailgun(&self, Call { net, credential }: Call<'_>, push: &MailgunPush<'_>) -> Outcome<()> {
         let request = wire::put_mailgun(credential.secret, push);
         let outcome =
             change(net, &request).and_then(|reply| judge::refusal(&reply, WRITE).map_or(Ok(()), Err));

@@ -7,9 +7,6 @@ use crate::key::{Cause, Reason};
 use crate::provider::finding::{Finding, common, quoted, unexpected};
 
 /// Returns the body of a success as `T`, or what the reply says instead.
-///
-/// # Errors
-/// What it says.
 pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply, scope: &str) -> Result<T, Finding> {
     if let Some(finding) = refusal(reply, scope) {
         return Err(finding);

@@ -9,13 +9,13 @@ mod wire;
 
 use super::finding::Finding;
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Guide, Handout, HandoutAsk, Locations, Net,
-    Provider, Recognition, Refusal, RemoteLocation, Unsorted,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net,
+    Provider, Recognition, Refusal, RemoteLocation, Terms, Unsorted,
 };
 use crate::clock::Span;
 use crate::http::Host;
 use crate::key::verdict::Facts;
-use crate::key::{Judgement, Kind, ProviderId, Reason, Region};
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
 use crate::smtp::Relay;
 
 /// `pit-` and a UUID.
@@ -71,17 +71,46 @@ impl Provider for Highlevel {
         (Some(&wire::HOST), None)
     }
 
-    /// "Rotate and expire later": seven days (help.gohighlevel.com 155000003054).
-    fn overlap_limit(&self) -> Option<Span> {
-        Some(Span::seconds(7 * 86_400))
-    }
-
     fn console(&self, task: ConsoleTask, ask: &ConsoleAsk<'_>) -> Option<Guide> {
         guide::console(task, ask)
     }
 
-    fn locations(&self) -> Option<&dyn Locations> {
-        Some(self)
+    fn chosen_by_person(&self, _: Kind) -> bool {
+        false
+    }
+
+    fn login_teller(&self, _: Kind) -> Option<Kind> {
+        None
+    }
+
+    fn embedded_id(&self, _: &Secret) -> Option<String> {
+        None
+    }
+
+    fn embedded_account(&self, _: &Secret) -> Option<String> {
+        None
+    }
+
+    /// "Rotate and expire later": seven days (help.gohighlevel.com 155000003054).
+    fn terms(&self) -> Terms {
+        Terms {
+            clones: false,
+            lifetimes: None,
+            idle_limit: None,
+            overlap_limit: Some(Span::seconds(7 * 86_400)),
+        }
+    }
+
+    fn facets(&self) -> Facets<'_> {
+        Facets {
+            domains: None,
+            test_mail: None,
+            keys: None,
+            allowlist: None,
+            inbound: None,
+            permissions: None,
+            locations: Some(self),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::http::{Body, FailureKind};
 use crate::key::{Domain, Secret, Verdict};
 use crate::provider::tests::{Script, failure, html, json};
-use crate::provider::{MailgunPush, Stays};
+use crate::provider::{Locations, MailgunPush, Stays};
 
 fn token() -> String {
     ["p", "it-", "0a1b2c3d", "-0000-4000-8000-", "0a1b2c3d4e5f"].concat()
@@ -136,14 +136,14 @@ fn locations_are_read_to_the_end_whatever_the_page_size() {
         (vec![many(0..0)], 0),
     ] {
         let script = Script::new(pages.iter().map(|body| ("GET /locations/search", json(200, body))));
-        let all = Locations::list(&Highlevel, &script.net(), &credential, Some("C1")).unwrap();
+        let all = Locations::list(&Highlevel, script.net().by(&credential), Some("C1")).unwrap();
         assert_eq!(all.len(), count);
     }
     let cut = Script::new([
         ("GET /locations/search", json(200, &many(0..100))),
         ("GET /locations/search", json(500, "")),
     ]);
-    assert!(Locations::list(&Highlevel, &cut.net(), &credential, None).is_err());
+    assert!(Locations::list(&Highlevel, cut.net().by(&credential), None).is_err());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_page_that_is_repeated_is_no_end_of_the_list() {
             ("GET /locations/search", json(200, &many(0..100))),
             ("GET /locations/search", json(200, &many(again))),
         ]);
-        let trouble = Locations::list(&Highlevel, &script.net(), &credential, None).unwrap_err();
+        let trouble = Locations::list(&Highlevel, script.net().by(&credential), None).unwrap_err();
         assert!(trouble.detail.contains("repeated a page"), "{}", trouble.detail);
     }
 }
@@ -174,7 +174,7 @@ fn a_change_that_touches_another_field_is_seen() {
         ("GET /locations/kept", json(400, r#"{"message":"Company not found"}"#)),
         ("GET /locations/other", json(200, ONE)),
     ]);
-    let read = |id: &str| Locations::read(&Highlevel, &script.net(), &credential, id);
+    let read = |id: &str| Locations::read(&Highlevel, script.net().by(&credential), id);
     let before = read("ve9EPM428h8vShlRW1KT").unwrap().unwrap();
     let later = read("ve9EPM428h8vShlRW1KT").unwrap().unwrap();
     let changed: Vec<String> = before.changes(&later).into_iter().map(|it| it.field).collect();
@@ -199,7 +199,7 @@ fn a_pushed_key_is_in_the_body_and_nowhere_else() {
     let secret = Secret::new(token());
     let domain: Domain = "mg.acme.example".parse().unwrap();
     let push = MailgunPush { location: "L1", company: "C1", key: &mailgun, domain: &domain };
-    let put = || Highlevel.put_mailgun(&script.net(), &credential(Kind::Agency, &secret, None), &push);
+    let put = || Highlevel.put_mailgun(script.net().by(&credential(Kind::Agency, &secret, None)), &push);
     assert_eq!(put(), Ok(()));
     assert!(!put().unwrap_err().detail.contains(mailgun.expose()));
     assert!(put().unwrap_err().outcome_unknown);

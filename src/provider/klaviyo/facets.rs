@@ -8,8 +8,8 @@ use crate::key::verdict::Facts;
 use crate::key::{Domain, Kind, Reason, Region, Secret};
 use crate::provider::finding::{Finding, ask, change};
 use crate::provider::{
-    CreatedKey, Credential, Delivery, DomainList, DomainListing, Family, Fate, KeyAdmin, KeySwitch,
-    MailEvent, Net, NewKey, RemoteKey, Right, Sent, TestMail, Trouble,
+    Call, CreatedKey, Credential, Delivery, DomainList, DomainListing, Family, Fate, KeyAdmin, KeySwitch,
+    MailEvent, Net, NewKey, Outcome, RemoteKey, Right, Sent, TestMail, Trouble,
 };
 use crate::smtp::Message;
 
@@ -17,9 +17,6 @@ use crate::smtp::Message;
 const MAX_PAGES: usize = 50;
 
 /// Returns all private keys of the account.
-///
-/// # Errors
-/// When they may not or could not be read.
 pub fn keys(net: &Net<'_>, credential: &Credential<'_>) -> Result<Vec<RemoteKey>, Finding> {
     let reply = ask(net, &wire::api_keys(credential))?;
     let envelope: Envelope<Vec<Resource<wire::KeyFields>>> =
@@ -44,20 +41,15 @@ impl KeyAdmin for Klaviyo {
         }
     }
 
-    fn list(
-        &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
-        _: &Family<'_>,
-    ) -> Result<Vec<RemoteKey>, Trouble> {
+    fn list(&self, Call { net, credential: manager }: Call<'_>, _: &Family<'_>) -> Outcome<Vec<RemoteKey>> {
         keys(net, manager).map_err(Finding::trouble)
     }
 
-    fn create(&self, _: &Net<'_>, _: &Credential<'_>, _: &NewKey<'_>) -> Result<CreatedKey, Trouble> {
+    fn create(&self, _: Call<'_>, _: &NewKey<'_>) -> Outcome<CreatedKey> {
         Err(none("Klaviyo's API makes no private keys", "make it in the console"))
     }
 
-    fn delete(&self, _: &Net<'_>, _: &Credential<'_>, _: &Family<'_>, _: &str) -> Result<bool, Trouble> {
+    fn delete(&self, _: Call<'_>, _: &Family<'_>, _: &str) -> Outcome<bool> {
         Err(none("Klaviyo's API deletes no private keys", "disable it, and delete it in the console"))
     }
 
@@ -78,13 +70,7 @@ impl KeyAdmin for Klaviyo {
         false
     }
 
-    fn last_use(
-        &self,
-        _: &Net<'_>,
-        _: &Credential<'_>,
-        _: &str,
-        _: jiff::Timestamp,
-    ) -> Result<Option<jiff::Timestamp>, Trouble> {
+    fn last_use(&self, _: Call<'_>, _: &str, _: jiff::Timestamp) -> Outcome<Option<jiff::Timestamp>> {
         Err(none(
             "Klaviyo's API does not tell when a key was last used",
             "its console does: Settings › API keys › the key › Activity",
@@ -93,7 +79,7 @@ impl KeyAdmin for Klaviyo {
 }
 
 impl KeySwitch for Klaviyo {
-    fn set(&self, net: &Net<'_>, manager: &Credential<'_>, id: &str, enabled: bool) -> Result<(), Trouble> {
+    fn set(&self, Call { net, credential: manager }: Call<'_>, id: &str, enabled: bool) -> Outcome<()> {
         let wanted = if enabled { "active" } else { "disabled" };
         let request = wire::switch(manager, id, wanted);
         let reply = change(net, &request).map_err(Finding::trouble)?;
@@ -155,7 +141,7 @@ impl DomainList for Klaviyo {
         true
     }
 
-    fn list(&self, net: &Net<'_>, credential: &Credential<'_>) -> DomainListing {
+    fn list(&self, Call { net, credential }: Call<'_>) -> DomainListing {
         let (all, trouble) = sending_domains(net, credential);
         DomainListing {
             domains: all.iter().filter_map(|it| it.attributes.domain()).collect(),
@@ -165,21 +151,19 @@ impl DomainList for Klaviyo {
 
     fn show(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         domain: &Domain,
         _: Option<Region>,
-    ) -> Result<Option<SendingDomain>, Trouble> {
+    ) -> Outcome<Option<SendingDomain>> {
         Ok(find(net, credential, domain)?.and_then(|it| it.attributes.domain()))
     }
 
     fn verify(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         domain: &Domain,
         _: Option<Region>,
-    ) -> Result<SendingDomain, Trouble> {
+    ) -> Outcome<SendingDomain> {
         let not_there =
             || Finding::new(Reason::DomainNotFound, format!("`{domain}` is not in this Klaviyo account"));
         let found = find(net, credential, domain)?.ok_or_else(|| not_there().trouble())?;
@@ -193,18 +177,11 @@ impl DomainList for Klaviyo {
 }
 
 impl TestMail for Klaviyo {
-    fn send(
-        &self,
-        _: &Net<'_>,
-        _: &Credential<'_>,
-        _: &Message,
-        _: &Domain,
-        _: Delivery,
-    ) -> Result<Sent, Trouble> {
+    fn send(&self, _: Call<'_>, _: &Message, _: &Domain, _: Delivery) -> Outcome<Sent> {
         Err(none("Klaviyo sends a test mail from a template only", "name one: `--template ID`"))
     }
 
-    fn relay(&self, _: &Net<'_>, _: &Credential<'_>, _: &Message, _: Delivery) -> Result<Sent, Trouble> {
+    fn relay(&self, _: Call<'_>, _: &Message, _: Delivery) -> Outcome<Sent> {
         Err(none("Klaviyo has no SMTP relay", "`--via api` with `--template ID`"))
     }
 
@@ -212,13 +189,7 @@ impl TestMail for Klaviyo {
         true
     }
 
-    fn send_template(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        template: &str,
-        to: &str,
-    ) -> Result<Sent, Trouble> {
+    fn send_template(&self, Call { net, credential }: Call<'_>, template: &str, to: &str) -> Outcome<Sent> {
         let request = wire::preview(credential, template, to);
         let reply = change(net, &request).map_err(Finding::trouble)?;
         let job: Envelope<Resource<wire::JobFields>> =
@@ -230,12 +201,11 @@ impl TestMail for Klaviyo {
 
     fn follow(
         &self,
-        _: &Net<'_>,
-        _: &Credential<'_>,
+        _: Call<'_>,
         _: &Sent,
         _: &Domain,
         _: Option<Region>,
-    ) -> Result<(Fate, Vec<MailEvent>), Trouble> {
+    ) -> Outcome<(Fate, Vec<MailEvent>)> {
         Err(none("Klaviyo does not tell what became of a preview", "look into the mailbox"))
     }
 }

@@ -82,9 +82,6 @@ pub fn account(reply: &Reply) -> Facts {
 
 /// Returns the body of a success as `T`, or what the reply says instead.
 /// `scope`: what the call needs.
-///
-/// # Errors
-/// What it says.
 pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply, scope: &str) -> Result<T, Finding> {
     match standing(reply) {
         Standing::Granted => serde_json::from_str(&reply.body)
@@ -96,9 +93,6 @@ pub fn read<T: serde::de::DeserializeOwned>(reply: &Reply, scope: &str) -> Resul
 
 /// Like [`read`] for the beta API, which an account may not have: then the
 /// finding says so in one sentence, and callers go the guided way.
-///
-/// # Errors
-/// What it says.
 pub fn read_beta<T: serde::de::DeserializeOwned>(
     reply: &Reply,
     what: &str,

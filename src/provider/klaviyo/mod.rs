@@ -11,8 +11,8 @@ mod wire;
 
 use super::finding::{Finding, ask};
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, DomainList, Guide, Handout, HandoutAsk, KeyAdmin, Net,
-    Permissions, Provider, Recognition, Refusal, RemoteKey, TestMail,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net,
+    Provider, Recognition, Refusal, RemoteKey, Terms, Unsorted,
 };
 use crate::http::Host;
 use crate::key::verdict::Facts;
@@ -86,25 +86,40 @@ impl Provider for Klaviyo {
         guide::console(task, ask)
     }
 
-    fn clones(&self) -> bool {
-        true
-    }
-
     fn embedded_account(&self, secret: &Secret) -> Option<String> {
         company(secret)
     }
 
-    fn domains(&self) -> Option<&dyn DomainList> {
-        Some(self)
+    fn detect(&self, _: &Net<'_>, _: &Unsorted<'_>) -> Option<Detection> {
+        None
     }
-    fn test_mail(&self) -> Option<&dyn TestMail> {
-        Some(self)
+
+    fn chosen_by_person(&self, _: Kind) -> bool {
+        false
     }
-    fn keys(&self) -> Option<&dyn KeyAdmin> {
-        Some(self)
+
+    fn login_teller(&self, _: Kind) -> Option<Kind> {
+        None
     }
-    fn permissions(&self) -> Option<&dyn Permissions> {
-        Some(self)
+
+    fn embedded_id(&self, _: &Secret) -> Option<String> {
+        None
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { clones: true, lifetimes: None, idle_limit: None, overlap_limit: None }
+    }
+
+    fn facets(&self) -> Facets<'_> {
+        Facets {
+            domains: Some(self),
+            test_mail: Some(self),
+            keys: Some(self),
+            allowlist: None,
+            inbound: None,
+            permissions: Some(self),
+            locations: None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::wire;
 use super::{Klaviyo, facets, own};
 use crate::key::Reason;
 use crate::provider::finding::{Finding, ask};
-use crate::provider::{Credential, Net, PermissionState, Permissions, Trouble};
+use crate::provider::{Call, Credential, Net, Outcome, PermissionState, Permissions, Trouble};
 
 /// Up to this many scopes, asking for each is cheaper than the list of keys,
 /// which most keys may not read and whose limit is the tightest.
@@ -18,21 +18,15 @@ const LIST_SCOPE: &str = "credentials:read";
 impl Permissions for Klaviyo {
     fn check(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         wanted: &[String],
         probe_write: bool,
-    ) -> Result<Vec<PermissionState>, Trouble> {
+    ) -> Outcome<Vec<PermissionState>> {
         let how = How { probe_write, ..How::default() };
         states(net, credential, wanted, how)
     }
 
-    fn compare(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        held: &[String],
-    ) -> Result<Vec<PermissionState>, Trouble> {
+    fn compare(&self, Call { net, credential }: Call<'_>, held: &[String]) -> Outcome<Vec<PermissionState>> {
         states(net, credential, held, How { in_plan: true, ..How::default() })
     }
 

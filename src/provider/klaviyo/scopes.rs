@@ -137,9 +137,6 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Returns a scope's one spelling.
-///
-/// # Errors
-/// Names no such scope, with those that are near.
 pub fn normalise(name: &str) -> Result<String, String> {
     let lower = name.trim().to_lowercase().replace('_', "-");
     let (resource, access) = lower.split_once(':').unwrap_or((&lower, ""));

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::{Body, FailureKind};
 use crate::key::{Domain, Verdict};
-use crate::provider::Family;
 use crate::provider::tests::{Script, failure, html, json};
+use crate::provider::{Family, KeyAdmin};
 
 fn older() -> String {
     ["p", "k_", &"0a1b".repeat(8), "c9"].concat()
@@ -152,7 +152,7 @@ fn a_beta_that_says_no_leaves_the_guided_way() {
     ] {
         let script = Script::new([("GET /api/api-keys", answer)]);
         let trouble =
-            KeyAdmin::list(&Klaviyo, &script.net(), &credential(&secret, None), &family).unwrap_err();
+            KeyAdmin::list(&Klaviyo, script.net().by(&credential(&secret, None)), &family).unwrap_err();
         assert_eq!(trouble.reason, expected);
         assert!(!trouble.detail.contains('\n'));
     }
@@ -172,8 +172,9 @@ fn a_switched_key_must_say_so() {
         ("PATCH /api/api-keys/01H", json(404, &errors("not_found", "x"))),
         ("PATCH /api/api-keys/01H", Err(failure(FailureKind::NoAnswer))),
     ]);
-    let set =
-        || crate::provider::KeySwitch::set(&Klaviyo, &script.net(), &credential(&secret, None), "01H", false);
+    let set = || {
+        crate::provider::KeySwitch::set(&Klaviyo, script.net().by(&credential(&secret, None)), "01H", false)
+    };
     assert_eq!(set(), Ok(()));
     assert!(set().unwrap_err().outcome_unknown);
     assert_eq!(set().unwrap_err().reason, Reason::KeyNotFound);
@@ -198,7 +199,7 @@ fn domains_are_read_to_the_last_page() {
         ("GET /api/sending-domains", json(200, &page("b.example", "pending", "null"))),
     ]);
     let secret = Secret::new(older());
-    let listing = Klaviyo.domains().unwrap().list(&script.net(), &credential(&secret, None));
+    let listing = Klaviyo.domains().unwrap().list(script.net().by(&credential(&secret, None)));
     let told: Vec<(&str, bool)> = listing.domains.iter().map(|it| (it.name.as_str(), it.verified)).collect();
     assert_eq!(told, [("a.example", true), ("b.example", false)]);
     assert!(listing.troubles.is_empty());
@@ -210,7 +211,7 @@ fn a_lost_page_is_a_trouble_not_an_absence() {
     let script = Script::new([("GET /api/sending-domains", json(500, ""))]);
     let secret = Secret::new(older());
     let domain: Domain = "a.example".parse().unwrap();
-    let shown = Klaviyo.domains().unwrap().show(&script.net(), &credential(&secret, None), &domain, None);
+    let shown = Klaviyo.domains().unwrap().show(script.net().by(&credential(&secret, None)), &domain, None);
     assert_eq!(shown.unwrap_err().reason, Reason::ProviderError);
 }
 
@@ -218,7 +219,7 @@ fn states(wanted: &[&str], write: bool, script: &Script) -> Result<Vec<Option<bo
     let wanted: Vec<String> = wanted.iter().map(|it| (*it).to_owned()).collect();
     let secret = Secret::new(older());
     let net = script.net();
-    let states = Klaviyo.permissions().unwrap().check(&net, &credential(&secret, None), &wanted, write)?;
+    let states = Klaviyo.permissions().unwrap().check(net.by(&credential(&secret, None)), &wanted, write)?;
     assert!(states.iter().map(|it| &it.name).eq(wanted.iter()));
     Ok(states.into_iter().map(|it| it.granted).collect())
 }
@@ -380,7 +381,8 @@ fn a_preview_needs_a_template() {
     )]);
     let mail = Klaviyo.test_mail().unwrap();
     assert!(mail.needs_template());
-    let sent = mail.send_template(&script.net(), &credential(&secret, None), "T1", "to@example.net").unwrap();
+    let sent =
+        mail.send_template(script.net().by(&credential(&secret, None)), "T1", "to@example.net").unwrap();
     assert_eq!(sent.message_id.as_deref(), Some("j1"));
 }
 

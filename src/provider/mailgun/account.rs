@@ -4,7 +4,7 @@
 use super::answer::{Answer, key_id, sort};
 use super::listing::{self, Listing};
 use super::wire::{self, KeyRow};
-use super::{beside, request, sending, shape};
+use super::{beside, request, sending_probe, shape};
 use crate::domain::UsRule;
 use crate::http::{Failure, Reply};
 use crate::key::verdict::{DomainFact, Facts};
@@ -51,7 +51,7 @@ pub(super) fn check(net: &Net<'_>, credential: &Credential<'_>) -> Judgement {
     if judgement.has(Reason::Unauthorized)
         && let Some(domain) = credential.domain
     {
-        return sending::unmask(net, credential, domain).unwrap_or(judgement);
+        return sending_probe::unmask(net, credential, domain).unwrap_or(judgement);
     }
     judgement
 }

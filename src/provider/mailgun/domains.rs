@@ -6,14 +6,14 @@ use super::listing::{read_both, read_whole, trouble_of};
 use super::{Mailgun, beside, request};
 use crate::domain::SendingDomain;
 use crate::key::{Domain, Kind, Reason, Region};
-use crate::provider::{Credential, DomainList, DomainListing, Net, Trouble};
+use crate::provider::{Call, Credential, DomainList, DomainListing, Net, Outcome, Trouble};
 
 impl DomainList for Mailgun {
     fn may_list(&self, kind: Kind) -> bool {
         kind == Kind::Account
     }
 
-    fn list(&self, net: &Net<'_>, credential: &Credential<'_>) -> DomainListing {
+    fn list(&self, Call { net, credential }: Call<'_>) -> DomainListing {
         let mut out = DomainListing::default();
         for listing in read_both(net, credential.secret) {
             if !listing.accepted() {
@@ -29,11 +29,10 @@ impl DomainList for Mailgun {
 
     fn show(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         domain: &Domain,
         region: Option<Region>,
-    ) -> Result<Option<SendingDomain>, Trouble> {
+    ) -> Outcome<Option<SendingDomain>> {
         let one = |region| show_in(net, credential, domain, region);
         let Some(region) = region else {
             let (us, eu) = beside(|| one(Region::Us), || one(Region::Eu));
@@ -48,11 +47,10 @@ impl DomainList for Mailgun {
 
     fn verify(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         domain: &Domain,
         region: Option<Region>,
-    ) -> Result<SendingDomain, Trouble> {
+    ) -> Outcome<SendingDomain> {
         let region = home(net, credential, domain, region)?;
         let host = request::host(region);
         let answer = sort(host, &net.send(&request::verify(region, credential.secret, domain)));
@@ -82,9 +80,6 @@ fn show_in(
 }
 
 /// Returns the region a domain is in: what is recorded, else where it is found.
-///
-/// # Errors
-/// When it is in neither, or that could not be told.
 pub(super) fn home(
     net: &Net<'_>,
     credential: &Credential<'_>,
@@ -94,7 +89,7 @@ pub(super) fn home(
     if let Some(region) = region {
         return Ok(region);
     }
-    match Mailgun.show(net, credential, domain, None)? {
+    match Mailgun.show(net.by(credential), domain, None)? {
         Some(found) => Ok(found.region.unwrap_or(Region::Us)),
         None => Err(Trouble::new(
             Reason::DomainNotFound,

@@ -16,7 +16,10 @@ use crate::http::{Failure, FailureKind, Reply, Request};
 use crate::key::text::printable;
 use crate::key::verdict::Facts;
 use crate::key::{Domain, Kind, Reason, Region, Secret};
-use crate::provider::{CreatedKey, Credential, Family, KeyAdmin, Net, NewKey, RemoteKey, Right, Trouble};
+use crate::provider::{
+    Call, CreatedKey, Credential, Family, KeyAdmin, KeySwitch, Net, NewKey, Outcome, RemoteKey, Right,
+    Trouble,
+};
 
 /// The most pages of 1000 SMTP logins that are read.
 const MOST_PAGES: usize = 20;
@@ -54,29 +57,22 @@ impl KeyAdmin for Mailgun {
 
     fn list(
         &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
+        Call { net, credential: manager }: Call<'_>,
         family: &Family<'_>,
-    ) -> Result<Vec<RemoteKey>, Trouble> {
+    ) -> Outcome<Vec<RemoteKey>> {
         if family.kind == Kind::Smtp { list_logins(net, manager, family) } else { list_keys(net, manager) }
     }
 
-    fn create(
-        &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
-        new: &NewKey<'_>,
-    ) -> Result<CreatedKey, Trouble> {
+    fn create(&self, Call { net, credential: manager }: Call<'_>, new: &NewKey<'_>) -> Outcome<CreatedKey> {
         if new.kind == Kind::Smtp { create_login(net, manager, new) } else { create_key(net, manager, new) }
     }
 
     fn delete(
         &self,
-        net: &Net<'_>,
-        manager: &Credential<'_>,
+        Call { net, credential: manager }: Call<'_>,
         family: &Family<'_>,
         id: &str,
-    ) -> Result<bool, Trouble> {
+    ) -> Outcome<bool> {
         let request = match (family.kind, family.domain) {
             (Kind::Smtp, Some(domain)) => {
                 let region = home(net, manager, domain, family.region)?;
@@ -105,6 +101,14 @@ impl KeyAdmin for Mailgun {
         listed.iter().find(|it| it.id.eq_ignore_ascii_case(&id))
     }
 
+    fn is_absent(&self, _: &[RemoteKey], _: &Secret) -> bool {
+        false
+    }
+
+    fn switch(&self) -> Option<&dyn KeySwitch> {
+        None
+    }
+
     /// The entries of `POST /v1/analytics/logs` have `api-key-id`; nothing in
     /// them tells one SMTP login from another.
     fn logs_name(&self, kind: Kind) -> bool {
@@ -113,11 +117,10 @@ impl KeyAdmin for Mailgun {
 
     fn last_use(
         &self,
-        net: &Net<'_>,
-        reader: &Credential<'_>,
+        Call { net, credential: reader }: Call<'_>,
         id: &str,
         since: Timestamp,
-    ) -> Result<Option<Timestamp>, Trouble> {
+    ) -> Outcome<Option<Timestamp>> {
         logs::last_use(net, reader, id, since)
     }
 }

@@ -8,17 +8,19 @@ use super::{Mailgun, request, wire};
 use crate::http::Request;
 use crate::key::text::printable;
 use crate::key::{Reason, Region};
-use crate::provider::{Allowlist, AllowlistEntry, Credential, Inbound, InboundRoute, Net, Trouble};
+use crate::provider::{
+    Allowlist, AllowlistEntry, Call, Credential, Inbound, InboundRoute, Net, Outcome, Trouble,
+};
 
 /// The most pages of 1000 routes that are read.
 const MOST_PAGES: usize = 20;
 
 impl Allowlist for Mailgun {
-    fn read(&self, net: &Net<'_>, credential: &Credential<'_>) -> Result<Vec<AllowlistEntry>, Trouble> {
+    fn read(&self, Call { net, credential }: Call<'_>) -> Outcome<Vec<AllowlistEntry>> {
         addresses(net, &request::allowlist(region(credential), credential.secret), "reading the IP allowlist")
     }
 
-    fn add(&self, net: &Net<'_>, credential: &Credential<'_>, entry: &AllowlistEntry) -> Result<(), Trouble> {
+    fn add(&self, Call { net, credential }: Call<'_>, entry: &AllowlistEntry) -> Outcome<()> {
         let mut fields = vec![("address", entry.address.clone())];
         fields.extend(entry.description.clone().map(|it| ("description", it)));
         let what = format!("adding {} to the IP allowlist", printable(&entry.address, 60));
@@ -26,7 +28,7 @@ impl Allowlist for Mailgun {
         changed(net, &request, &what)
     }
 
-    fn remove(&self, net: &Net<'_>, credential: &Credential<'_>, address: &str) -> Result<bool, Trouble> {
+    fn remove(&self, Call { net, credential }: Call<'_>, address: &str) -> Outcome<bool> {
         let what = format!("removing {} from the IP allowlist", printable(address, 60));
         let request = request::disallow(region(credential), credential.secret, address);
         match sort(request.host, &net.send(&request)) {
@@ -73,11 +75,10 @@ fn changed(net: &Net<'_>, request: &Request<'_>, what: &str) -> Result<(), Troub
 impl Inbound for Mailgun {
     fn matching(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         address: &str,
         region: Region,
-    ) -> Result<Option<InboundRoute>, Trouble> {
+    ) -> Outcome<Option<InboundRoute>> {
         let request = request::route_for(region, credential.secret, address);
         let answer = sort(request.host, &net.send(&request));
         let found = match &answer {
@@ -88,12 +89,7 @@ impl Inbound for Mailgun {
         found.map(Some).ok_or_else(|| trouble_of(answer, "asking for the inbound route"))
     }
 
-    fn list(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        region: Region,
-    ) -> Result<Vec<InboundRoute>, Trouble> {
+    fn list(&self, Call { net, credential }: Call<'_>, region: Region) -> Outcome<Vec<InboundRoute>> {
         let mut routes = Vec::new();
         let mut seen = 0;
         for _ in 0..MOST_PAGES {

@@ -25,9 +25,6 @@ struct Question<'a> {
 }
 
 /// Reads the entries of one region, the latest first, until `stop` says so.
-///
-/// # Errors
-/// When a page could not be read, or there are more than can be read.
 fn read(
     net: &Net<'_>,
     reader: &Credential<'_>,

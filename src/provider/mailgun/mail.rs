@@ -3,30 +3,23 @@
 use super::answer::{Answer, sort};
 use super::listing::trouble_of;
 use super::relay::{relay, trouble};
-use super::sending::{Says, meaning};
+use super::sending_probe::{Says, meaning};
 use super::{Mailgun, logs, request, wire};
 use crate::key::{Domain, Reason, Region};
-use crate::provider::{Credential, Delivery, Fate, MailEvent, Net, Sent, TestMail, Trouble};
+use crate::provider::{Call, Delivery, Fate, MailEvent, Outcome, Sent, TestMail, Trouble};
 use crate::smtp::Message;
 
 /// Test mode by relay (documentation: sending by SMTP).
 const DROP: &str = "X-Mailgun-Drop-Message";
 
 impl TestMail for Mailgun {
-    fn send(
-        &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
-        message: &Message,
-        domain: &Domain,
-        delivery: Delivery,
-    ) -> Result<Sent, Trouble> {
-        let first = credential.region.unwrap_or(Region::Us);
-        let answer = post(net, credential, message, domain, delivery, first);
+    fn send(&self, call: Call<'_>, message: &Message, domain: &Domain, delivery: Delivery) -> Outcome<Sent> {
+        let first = call.credential.region.unwrap_or(Region::Us);
+        let answer = post(call, message, domain, delivery, first);
         // The domain may be in the other region; a refusal sent nothing.
         let (answer, refused) = match answer {
             Answer::Refused(text) | Answer::Missing(text) => {
-                (post(net, credential, message, domain, delivery, first.other()), Some(text))
+                (post(call, message, domain, delivery, first.other()), Some(text))
             }
             answer => (answer, None),
         };
@@ -34,7 +27,7 @@ impl TestMail for Mailgun {
             (Answer::Json(json), _) => Ok(Sent {
                 message_id: wire::text(json, "id"),
                 detail: wire::text(json, "message").unwrap_or_else(|| "taken".to_owned()),
-                at: net.now,
+                at: call.net.now,
             }),
             (Answer::Refused(_) | Answer::Missing(_), Some(text)) => Err(Trouble::new(
                 Reason::Unauthorized,
@@ -49,11 +42,10 @@ impl TestMail for Mailgun {
 
     fn relay(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         message: &Message,
         delivery: Delivery,
-    ) -> Result<Sent, Trouble> {
+    ) -> Outcome<Sent> {
         let login = credential.login.ok_or_else(|| {
             Trouble::new(Reason::PermissionNotCheckable, "the relay needs a login, and none is recorded")
                 .with_hint("record it: `keyctl set KEYREF --login LOGIN`")
@@ -70,21 +62,27 @@ impl TestMail for Mailgun {
         Ok(Sent { message_id: taken.message_id, detail: taken.reply, at: net.now })
     }
 
+    fn needs_template(&self) -> bool {
+        false
+    }
+
+    fn send_template(&self, _: Call<'_>, _: &str, _: &str) -> Outcome<Sent> {
+        Err(Trouble::no_templates())
+    }
+
     fn follow(
         &self,
-        net: &Net<'_>,
-        reader: &Credential<'_>,
+        Call { net, credential: reader }: Call<'_>,
         sent: &Sent,
         domain: &Domain,
         region: Option<Region>,
-    ) -> Result<(Fate, Vec<MailEvent>), Trouble> {
+    ) -> Outcome<(Fate, Vec<MailEvent>)> {
         logs::follow(net, reader, sent, domain, region)
     }
 }
 
 fn post(
-    net: &Net<'_>,
-    credential: &Credential<'_>,
+    Call { net, credential }: Call<'_>,
     message: &Message,
     domain: &Domain,
     delivery: Delivery,

@@ -18,6 +18,7 @@ mod relay;
 mod request;
 mod roles;
 mod sending;
+mod sending_probe;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,8 @@ mod wire;
 use std::thread;
 
 use super::{
-    Allowlist, ConsoleAsk, ConsoleTask, Credential, Detection, DomainList, Guide, Handout, HandoutAsk,
-    Inbound, KeyAdmin, Net, Permissions, Provider, Recognition, Refusal, TestMail, Unsorted,
+    ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net, Provider,
+    Recognition, Refusal, Terms, Unsorted,
 };
 use crate::http::Host;
 use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
@@ -130,27 +131,28 @@ impl Provider for Mailgun {
         shape::embedded_id(secret)
     }
 
-    fn domains(&self) -> Option<&dyn DomainList> {
-        Some(self)
+    fn login_teller(&self, _: Kind) -> Option<Kind> {
+        None
     }
 
-    fn test_mail(&self) -> Option<&dyn TestMail> {
-        Some(self)
+    fn embedded_account(&self, _: &Secret) -> Option<String> {
+        None
     }
 
-    fn keys(&self) -> Option<&dyn KeyAdmin> {
-        Some(self)
+    fn terms(&self) -> Terms {
+        Terms { clones: false, lifetimes: None, idle_limit: None, overlap_limit: None }
     }
 
-    fn allowlist(&self) -> Option<&dyn Allowlist> {
-        Some(self)
-    }
-
-    fn permissions(&self) -> Option<&dyn Permissions> {
-        Some(&roles::Roles)
-    }
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
+    fn facets(&self) -> Facets<'_> {
+        Facets {
+            domains: Some(self),
+            test_mail: Some(self),
+            keys: Some(self),
+            allowlist: Some(self),
+            inbound: Some(self),
+            permissions: Some(&roles::Roles),
+            locations: None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::Mailgun;
 use crate::key::verdict::Facts;
 use crate::key::{Kind, Reason};
-use crate::provider::{Credential, Net, PermissionState, Permissions, Provider, Trouble};
+use crate::provider::{Call, Outcome, PermissionState, Permissions, Provider as _, Trouble};
 
 /// The roles in the order of the table. The API calls Analyst `basic`.
 const ROLES: [&str; 5] = ["admin", "basic", "developer", "support", "sending"];
@@ -55,11 +55,10 @@ pub(super) struct Roles;
 impl Permissions for Roles {
     fn check(
         &self,
-        net: &Net<'_>,
-        credential: &Credential<'_>,
+        Call { net, credential }: Call<'_>,
         wanted: &[String],
         _: bool,
-    ) -> Result<Vec<PermissionState>, Trouble> {
+    ) -> Outcome<Vec<PermissionState>> {
         if credential.kind == Kind::Smtp {
             let detail = "an SMTP login has no role: it may send from its domain and nothing else";
             return Err(Trouble::new(Reason::PermissionNotCheckable, detail));
@@ -76,6 +75,10 @@ impl Permissions for Roles {
             _ => judgement.facts.role.as_deref(),
         };
         Ok(states(role, wanted))
+    }
+
+    fn compare(&self, call: Call<'_>, held: &[String]) -> Outcome<Vec<PermissionState>> {
+        self.check(call, held, false)
     }
 
     fn told(&self, facts: &Facts, wanted: &[String]) -> Option<Vec<PermissionState>> {

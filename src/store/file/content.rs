@@ -82,9 +82,6 @@ pub fn is_age(bytes: &[u8]) -> bool {
 }
 
 /// Decrypts and parses a store file.
-///
-/// # Errors
-/// What kind of file it is instead.
 pub fn open(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Content, Trouble> {
     let plain = decrypt(bytes, identities)?;
     let version: Version = serde_json::from_slice(&plain).map_err(|_| Trouble::NotAStore)?;
@@ -99,9 +96,6 @@ pub fn open(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Content, Tr
 }
 
 /// Decrypts an age file.
-///
-/// # Errors
-/// What kind of file it is instead.
 pub fn decrypt(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     if !is_age(bytes) {
         return Err(Trouble::NotAge);
@@ -121,9 +115,6 @@ pub fn decrypt(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Zeroizin
 }
 
 /// Serializes and encrypts a store file to every recipient.
-///
-/// # Errors
-/// Only without recipients, or when memory cannot be written.
 pub fn seal(content: &Content, recipients: &[x25519::Recipient]) -> Result<Vec<u8>, String> {
     let secrets = content
         .entries
@@ -138,9 +129,6 @@ pub fn seal(content: &Content, recipients: &[x25519::Recipient]) -> Result<Vec<u
 
 /// Encrypts bytes as an armored age file: text, so that no line-end conversion
 /// of a version control system can damage it.
-///
-/// # Errors
-/// Only without recipients.
 pub fn encrypt<'a>(
     plain: &[u8],
     recipients: impl Iterator<Item = &'a dyn age::Recipient>,

@@ -85,9 +85,6 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 /// Proves that a file could be made beside `path`.
-///
-/// # Errors
-/// The reason why not.
 pub fn probe(path: &Path) -> Result<(), StoreError> {
     make_folder(path)?;
     let probe =
@@ -96,9 +93,6 @@ pub fn probe(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Reads a file; `None` when there is none.
-///
-/// # Errors
-/// [`StoreProblem::Unreadable`] with the system's reason.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),

@@ -207,9 +207,6 @@ fn open(bytes: &[u8], passphrase: &Secret, what: &str) -> Result<Zeroizing<Vec<u
 }
 
 /// Reads the passphrase in a file; one line end after it is no part of it.
-///
-/// # Errors
-/// When there is nothing to read.
 pub fn read_passphrase(path: &Path) -> Result<Secret, StoreError> {
     let bytes = disk::read(path)?.map(Zeroizing::new);
     let text = bytes.as_ref().and_then(|it| std::str::from_utf8(it).ok());
@@ -227,9 +224,6 @@ pub fn read_passphrase(path: &Path) -> Result<Secret, StoreError> {
 }
 
 /// Makes a new identity file, 0600, protected by a passphrase if one is given.
-///
-/// # Errors
-/// When the file exists or cannot be written.
 pub fn create(path: &Path, passphrase: Option<&Secret>) -> Result<Keys, StoreError> {
     let identity = x25519::Identity::generate();
     let secret = identity.to_string();
@@ -245,9 +239,6 @@ pub fn create(path: &Path, passphrase: Option<&Secret>) -> Result<Keys, StoreErr
 }
 
 /// Encrypts bytes with a passphrase.
-///
-/// # Errors
-/// Only when memory cannot be written.
 pub fn lock(plain: &[u8], passphrase: &Secret) -> Result<Vec<u8>, StoreError> {
     let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.expose()));
     recipient.set_work_factor(WORK_FACTOR);

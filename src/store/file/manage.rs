@@ -33,9 +33,6 @@ pub struct Removed {
 
 /// Makes an empty store file, its list of recipients and, unless there is one,
 /// the identity. Interrupted, it can be run again.
-///
-/// # Errors
-/// When the store file exists, or a piece cannot be written.
 pub fn init(
     surroundings: &Surroundings,
     name: &str,
@@ -119,17 +116,11 @@ fn start_list(store: &FileStore, own: &Recipient) -> Result<Vec<Recipient>, Stor
 }
 
 /// Returns who can open the store, in the order of the list.
-///
-/// # Errors
-/// When the list is missing or damaged.
 pub fn list_recipients(surroundings: &Surroundings) -> Result<Vec<Recipient>, StoreError> {
     FileStore::new(surroundings).recipients()
 }
 
 /// Encrypts the store to one recipient more.
-///
-/// # Errors
-/// When the name or key is taken, or the store cannot be opened or written.
 pub fn add_recipient(surroundings: &Surroundings, recipient: &Recipient) -> Result<(), RecipientError> {
     change_list(surroundings, |text, list, _| {
         if let Some(same) = list.iter().find(|it| it.key == recipient.key) {

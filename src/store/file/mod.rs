@@ -46,9 +46,6 @@ pub fn identity_path(surroundings: &Surroundings) -> PathBuf {
 
 /// Returns the passphrase that `KEYCTL_PASSPHRASE_FILE` holds; `None` when it is
 /// not set.
-///
-/// # Errors
-/// When there is nothing to read.
 pub fn read_passphrase(surroundings: &Surroundings) -> Result<Option<Secret>, StoreError> {
     surroundings.passphrase_file.as_deref().map(identity::read_passphrase).transpose()
 }

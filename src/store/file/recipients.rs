@@ -48,10 +48,6 @@ pub enum RecipientError {
 }
 
 /// Checks a recipient before it is used.
-///
-/// # Errors
-/// [`RecipientError::NotARecipient`], [`RecipientError::Identity`] or
-/// [`RecipientError::Name`].
 pub fn check(name: &str, key: &str) -> Result<Recipient, RecipientError> {
     let (name, key) = (name.trim(), key.trim());
     if key.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
@@ -82,9 +78,6 @@ impl Text {
     }
 
     /// Reads the file; `None` when there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn read(path: &Path) -> Result<Option<Self>, StoreError> {
         let Some(bytes) = disk::read(path)? else { return Ok(None) };
         let text = String::from_utf8(bytes).map_err(|_| {

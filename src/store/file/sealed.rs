@@ -10,9 +10,6 @@ use crate::key::Secret;
 use crate::store::{StoreError, StoreProblem, Surroundings};
 
 /// Encrypts bytes to recipients (`age1…`).
-///
-/// # Errors
-/// When one is no recipient.
 pub fn seal_to(plain: &[u8], recipients: &[String]) -> Result<Vec<u8>, StoreError> {
     let bad = |text: &String| {
         let shown = crate::key::text::printable(text, 70);
@@ -25,9 +22,6 @@ pub fn seal_to(plain: &[u8], recipients: &[String]) -> Result<Vec<u8>, StoreErro
 }
 
 /// Encrypts bytes with a passphrase.
-///
-/// # Errors
-/// Only when memory cannot be written.
 pub fn seal_with(plain: &[u8], passphrase: &Secret) -> Result<Vec<u8>, StoreError> {
     identity::lock(plain, passphrase)
 }
@@ -39,9 +33,6 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
 
 /// Decrypts what [`seal_to`] or [`seal_with`] made, with the identity or a
 /// passphrase that is asked for. `what` names it in messages.
-///
-/// # Errors
-/// Why it cannot be opened.
 pub fn unseal(
     bytes: &[u8],
     what: &str,

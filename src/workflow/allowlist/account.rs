@@ -27,7 +27,7 @@ impl Account<'_> {
     pub fn try_read(&self) -> Result<Vec<AllowlistEntry>, Unread> {
         self.context.restart_clock();
         let net = self.context.net().map_err(Unread::Other)?;
-        let mut list = self.facet.read(&net, &self.keyed.credential()).map_err(Unread::Trouble)?;
+        let mut list = self.facet.read(net.by(&self.keyed.credential())).map_err(Unread::Trouble)?;
         list.sort();
         Ok(list)
     }
@@ -35,13 +35,13 @@ impl Account<'_> {
     pub fn add(&self, entry: &AllowlistEntry) -> anyhow::Result<Result<(), Trouble>> {
         self.context.restart_clock();
         let net = self.context.net()?;
-        Ok(self.facet.add(&net, &self.keyed.credential(), entry))
+        Ok(self.facet.add(net.by(&self.keyed.credential()), entry))
     }
 
     pub fn remove(&self, address: &str) -> anyhow::Result<Result<bool, Trouble>> {
         self.context.restart_clock();
         let net = self.context.net()?;
-        Ok(self.facet.remove(&net, &self.keyed.credential(), address))
+        Ok(self.facet.remove(net.by(&self.keyed.credential()), address))
     }
 
     pub fn situation(&self, message: &str, trouble: Trouble) -> anyhow::Error {

@@ -105,7 +105,7 @@ impl<'a> Look<'a> {
             let listed = worker_pool::until(&wave, JOBS, until, |(_, record, secret)| {
                 let family = Family { kind: record.kind, domain: None, region: record.region };
                 let net = Net { deadline: Instant::now() + timeout, ..network };
-                admin.list(&net, &Credential::of(record, secret), &family)
+                admin.list(net.by(&Credential::of(record, secret)), &family)
             });
             for ((key, record, secret), listed) in wave.iter().zip(listed) {
                 let again = own_id(provider, record, secret).is_some_and(|id| round.seen.contains(&id));
@@ -276,7 +276,7 @@ impl<'a> Look<'a> {
             };
             let credential = Credential::of(record, &secret);
             let net = self.context.net_until(Instant::now() + self.context.timeout())?;
-            match admin.last_use(&net, &credential, id, since) {
+            match admin.last_use(net.by(&credential), id, since) {
                 Ok(Some(at)) if at > since => {
                     let detail = format!(
                         "the key that is being retired was used at {}, after its last place had the new one",

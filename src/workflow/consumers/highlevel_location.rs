@@ -89,7 +89,7 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
     let credential = token.credential();
     let read = || {
         let found =
-            locations.read(&net, &credential, &target.location_id).map_err(|it| told(handover, it))?;
+            locations.read(net.by(&credential), &target.location_id).map_err(|it| told(handover, it))?;
         found.ok_or_else(|| Failed::new(format!("HighLevel has no location `{}`", target.location_id)))
     };
     let before = read()?;
@@ -106,7 +106,7 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
     let first = saved.begin(context, &before).map_err(plain)?;
     checkpoint::pass("location-put");
     handover.must_be_wanted()?;
-    let put = locations.put_mailgun(&net, &credential, &push);
+    let put = locations.put_mailgun(net.by(&credential), &push);
     checkpoint::pass("location-put");
     if let Err(trouble) = put {
         if !trouble.outcome_unknown {

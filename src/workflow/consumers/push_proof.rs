@@ -117,7 +117,7 @@ impl<'a> Prover<'a> {
         else {
             return Ok(Check::unclear(TEST_MAIL).found("this build sends none"));
         };
-        let check = match facet.send(&net, &credential, &message, domain, Delivery::Real) {
+        let check = match facet.send(net.by(&credential), &message, domain, Delivery::Real) {
             Ok(sent) => Check::pass(TEST_MAIL).found(format!(
                 "on its way from {} to {to}{}",
                 message.from,

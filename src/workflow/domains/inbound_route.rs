@@ -38,8 +38,8 @@ impl Routes {
     ) -> Result<Self, Trouble> {
         let address = format!("keyctl-probe@{domain}");
         let (matched, all) = std::thread::scope(|scope| {
-            let all = scope.spawn(|| inbound.list(net, credential, region));
-            (inbound.matching(net, credential, &address, region), worker_pool::joined(all))
+            let all = scope.spawn(|| inbound.list(net.by(credential), region));
+            (inbound.matching(net.by(credential), &address, region), worker_pool::joined(all))
         });
         Ok(Self { matched: matched?, all: all? })
     }

@@ -52,7 +52,7 @@ pub fn listing(
         remote_id: record.remote_id.as_deref(),
         account_id: record.account_id.as_deref(),
     };
-    Ok(Some(facet.list(&context.net()?, &credential)))
+    Ok(Some(facet.list(context.net()?.by(&credential))))
 }
 
 /// Checks that `domain` can be chosen at `scope`.

@@ -40,7 +40,7 @@ pub fn read(agency: &Scope, context: &Context) -> anyhow::Result<Listing> {
     let company = inventory.place(agency).and_then(|it| it.highlevel_id.clone());
     let company = company.or_else(|| record.account_id.clone());
     let found = facet
-        .list(&context.net()?, &credential, company.as_deref())
+        .list(context.net()?.by(&credential), company.as_deref())
         .map_err(|trouble| unreadable(&trouble))?;
     let mut listing = Listing::new(Source::Highlevel, found, "HighLevel")?;
     if let Some(held) = inventory.agencies.get(&agency.agency) {
@@ -90,7 +90,7 @@ fn ask_about_missing(
         .collect();
     let mut left = missing.len();
     for (name, id) in missing.into_iter().take(MOST_ASKED) {
-        let answer = match facet.read(&context.net()?, credential, id) {
+        let answer = match facet.read(context.net()?.by(credential), id) {
             Ok(Some(_)) => Answer::Exists,
             Ok(None) => Answer::Absent,
             Err(trouble) => {

@@ -118,7 +118,9 @@ fn as_wanted(
     let told = told(work, snapshot, new)?;
     let states = match &told {
         Some(held) => listed(held, wanted),
-        None => facet.check(&work.context.net()?, &new.credential(), wanted, false).map_err(Stop::Trouble)?,
+        None => {
+            facet.check(work.context.net()?.by(&new.credential()), wanted, false).map_err(Stop::Trouble)?
+        }
     };
     lacks(snapshot, &states)?;
     if let Some((reason, state)) = key_permissions::stuck(&states) {
@@ -162,7 +164,9 @@ fn as_seen(
     let states = match told(work, snapshot, new)? {
         Some(told) => listed(&told, &held.names),
         None if held.names.is_empty() => Vec::new(),
-        None => facet.compare(&work.context.net()?, &new.credential(), &held.names).map_err(Stop::Trouble)?,
+        None => {
+            facet.compare(work.context.net()?.by(&new.credential()), &held.names).map_err(Stop::Trouble)?
+        }
     };
     lacks(snapshot, &states)?;
     // The old key got an answer there: silence now is of the hour.

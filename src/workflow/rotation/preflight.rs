@@ -283,7 +283,7 @@ fn listed(
 ) -> anyhow::Result<()> {
     let Some(admin) = admin else { return Ok(()) };
     let rows = admin
-        .list(&context.net()?, &managing.keyed.credential(), &family(record, judgement))
+        .list(context.net()?.by(&managing.keyed.credential()), &family(record, judgement))
         .map_err(|trouble| {
             Situation::new(
                 Exit::Unknown,

@@ -21,7 +21,7 @@ pub fn list(
     manager: &Keyed,
 ) -> anyhow::Result<Vec<RemoteKey>> {
     let family = crate::workflow::rotation::record_view::family(record, None);
-    admin.list(&work.context.net()?, &manager.credential(), &family).map_err(|trouble| {
+    admin.list(work.context.net()?.by(&manager.credential()), &family).map_err(|trouble| {
         let message = format!("the list of keys could not be read: {}", trouble.detail);
         let hint =
             trouble.hint.unwrap_or_else(|| "nothing was changed; try again with `--resume`".to_owned());
@@ -76,7 +76,7 @@ pub fn delete(
     id: &str,
 ) -> anyhow::Result<()> {
     let family = crate::workflow::rotation::record_view::family(record, None);
-    let result = admin.delete(&work.context.net()?, &manager.credential(), &family, id);
+    let result = admin.delete(work.context.net()?.by(&manager.credential()), &family, id);
     let Err(trouble) = result else { return Ok(()) };
     // Deleting twice is harmless: what the list no longer has is gone.
     if trouble.outcome_unknown && !list(work, record, admin, manager)?.iter().any(|row| row.id == id) {

@@ -58,7 +58,7 @@ fn last_use(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Option<ji
                 None => Keyed::read(work.context, &snapshot.inventory, snapshot.key())?,
             };
             let since = since(rotation);
-            let told = admin.last_use(&work.context.net()?, &reader.credential(), id, since);
+            let told = admin.last_use(work.context.net()?.by(&reader.credential()), id, since);
             told.map(|used| used.filter(|at| *at > since))
         }
         None => Err(Trouble::new(

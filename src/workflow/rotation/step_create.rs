@@ -101,7 +101,7 @@ fn by_api(
         let snapshot = work.snapshot()?;
         let net = work.context.net()?;
         work.still_ours(Stage::Creating)?;
-        match admin.create(&net, &manager.credential(), &wanted(&snapshot, &record)) {
+        match admin.create(net.by(&manager.credential()), &wanted(&snapshot, &record)) {
             Ok(created) => return keep(work, &snapshot, &created, Some((admin, manager))),
             Err(trouble) if trouble.outcome_unknown => {
                 work.context

@@ -29,7 +29,7 @@ fn by_api(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         return Err(Situation::failed("not-disabled", "the old key cannot be switched off").into());
     };
     work.still_ours(snapshot.rotation.stage)?;
-    if let Err(trouble) = switch.set(&work.context.net()?, &manager.credential(), id, false)
+    if let Err(trouble) = switch.set(work.context.net()?.by(&manager.credential()), id, false)
         && trouble.reason != Reason::KeyNotFound
     {
         let exit = if trouble.reason.verdict() == Verdict::Unknown { Exit::Unknown } else { Exit::Failed };

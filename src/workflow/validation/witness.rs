@@ -107,7 +107,7 @@ pub fn is_unlisted(net: &Net<'_>, witness: &Probe<'_>, key: &KeyRef, record: &Re
     let id = if record.kind == Kind::Smtp { record.login.as_ref() } else { record.remote_id.as_ref() };
     let (Some(id), Some(facet)) = (id, provider::provider(key.provider).keys()) else { return false };
     let family = Family { kind: record.kind, domain: record.domain.as_ref(), region: record.region };
-    match facet.list(net, &witness.credential(), &family) {
+    match facet.list(net.by(&witness.credential()), &family) {
         Ok(listed) => match listed.iter().find(|it| it.id.eq_ignore_ascii_case(id)) {
             None => true,
             Some(found) => found.disabled,

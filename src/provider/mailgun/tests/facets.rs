@@ -21,7 +21,7 @@ fn a_listing_tells_which_region_could_not_be_read() {
         Region::Us => known(200, &list_of(&[row("a.example", "active")])),
         Region::Eu => plain(503, ""),
     });
-    let listing = DomainList::list(&Mailgun, &fake.net(), &credential(Kind::Account, &secret));
+    let listing = DomainList::list(&Mailgun, fake.net().by(&credential(Kind::Account, &secret)));
     assert_eq!(listing.domains.len(), 1);
     let troubles: Vec<_> = listing.troubles.iter().map(|(region, it)| (*region, it.reason)).collect();
     assert_eq!(troubles, [(Some(Region::Eu), Reason::ProviderError)]);
@@ -40,7 +40,7 @@ fn a_domain_is_shown_from_the_region_it_is_in() {
     let missing = || known(404, r#"{"message":"Domain not found"}"#);
     let show = |us: Answer, eu: Answer, region| {
         let fake = Fake::new(|call| if call.region == Region::Us { us.clone() } else { eu.clone() });
-        Mailgun.show(&fake.net(), &credential, &domain(), region)
+        Mailgun.show(fake.net().by(&credential), &domain(), region)
     };
     let found = show(missing(), known(200, &whole), None).unwrap().unwrap();
     assert_eq!((found.region, found.verified), (Some(Region::Eu), false));
@@ -53,7 +53,7 @@ fn a_domain_is_shown_from_the_region_it_is_in() {
         "PUT /v4/domains/mg.acme.example/verify" => known(200, &whole),
         other => panic!("not expected: {other}"),
     });
-    assert!(Mailgun.verify(&fake.net(), &credential, &domain(), Some(Region::Us)).is_ok());
+    assert!(Mailgun.verify(fake.net().by(&credential), &domain(), Some(Region::Us)).is_ok());
 }
 
 #[test]
@@ -62,8 +62,9 @@ fn a_test_mail_goes_to_the_region_that_takes_it() {
     let credential = credential(Kind::Sending, &secret);
     let taken = r#"{"id":"<1@mg.acme.example>","message":"Queued. Thank you."}"#;
     let fake = Fake::new(|call| if call.region == Region::Us { refused() } else { known(200, taken) });
-    let sent = TestMail::send(&Mailgun, &fake.net(), &credential, &message(), &domain(), Delivery::TestMode)
-        .unwrap();
+    let sent =
+        TestMail::send(&Mailgun, fake.net().by(&credential), &message(), &domain(), Delivery::TestMode)
+            .unwrap();
     assert_eq!(sent.message_id.as_deref(), Some("<1@mg.acme.example>"));
     assert_eq!(fake.calls()[1].field("o:testmode"), Some("yes"));
     // A message that may have been taken is not sent again elsewhere.
@@ -74,14 +75,14 @@ fn a_test_mail_goes_to_the_region_that_takes_it() {
     ] {
         let fake = Fake::new(|_| answer.clone());
         let result =
-            TestMail::send(&Mailgun, &fake.net(), &credential, &message(), &domain(), Delivery::Real);
+            TestMail::send(&Mailgun, fake.net().by(&credential), &message(), &domain(), Delivery::Real);
         assert!(result.is_err());
         assert_eq!(fake.lines().len(), 1);
         assert_eq!(fake.calls()[0].field("o:testmode"), None);
     }
     let sandbox = r#"{"message":"Domain d is not allowed to send: Sandbox subdomains are for test purposes only. Please add your own domain or add the address to authorized recipients in Account Settings."}"#;
     let fake = Fake::new(|_| known(403, sandbox));
-    let trouble = TestMail::send(&Mailgun, &fake.net(), &credential, &message(), &domain(), Delivery::Real)
+    let trouble = TestMail::send(&Mailgun, fake.net().by(&credential), &message(), &domain(), Delivery::Real)
         .unwrap_err();
     assert_eq!(trouble.reason, Reason::SandboxDomain);
     assert!(trouble.hint.unwrap().contains("authorized recipients"));
@@ -97,7 +98,7 @@ fn the_relay_is_told_to_drop_a_message_of_test_mode() {
     };
     let script = Script::relay([Ok(taken)]);
     let credential = Credential { login: Some("a@mg.acme.example"), ..credential(Kind::Smtp, &secret) };
-    let sent = Mailgun.relay(&script.net(), &credential, &message(), Delivery::TestMode).unwrap();
+    let sent = Mailgun.relay(script.net().by(&credential), &message(), Delivery::TestMode).unwrap();
     assert_eq!(sent.message_id.as_deref(), Some("<2@x>"));
     assert_eq!(script.messages.lock().unwrap()[0].headers, [("X-Mailgun-Drop-Message", "yes".to_owned())]);
 }
@@ -114,7 +115,7 @@ fn the_logs_tell_what_became_of_a_message() {
         let body = serde_json::json!({"items": entries, "pagination": {}}).to_string();
         let fake = Fake::new(|_| known(200, &body));
         let sent = Sent { message_id: Some("<1@x>".into()), detail: String::new(), at: fake.net().now };
-        Mailgun.follow(&fake.net(), &reader, &sent, &domain(), Some(Region::Us)).unwrap()
+        Mailgun.follow(fake.net().by(&reader), &sent, &domain(), Some(Region::Us)).unwrap()
     };
     assert_eq!(fate(&[]).0, Fate::Pending);
     assert_eq!(fate(&[entry("accepted", "", "1@x"), entry("delivered", "", "other@x")]).0, Fate::Pending);
@@ -135,7 +136,7 @@ fn the_allowlist_is_read_whole_or_not_at_all() {
     let credential = credential(Kind::Account, &secret);
     let read = |body: &str| {
         let fake = Fake::new(|_| known(200, body));
-        Allowlist::read(&Mailgun, &fake.net(), &credential)
+        Allowlist::read(&Mailgun, fake.net().by(&credential))
     };
     assert_eq!(read(r#"{"addresses":[]}"#), Ok(vec![]));
     let office = AllowlistEntry { address: "192.0.2.7".into(), description: Some("office".into()) };
@@ -153,10 +154,10 @@ fn the_allowlist_is_read_whole_or_not_at_all() {
         "DELETE /v2/ip_whitelist" => known(400, r#"{"message":"IP not found"}"#),
         other => panic!("not expected: {other}"),
     });
-    assert_eq!(Mailgun.add(&fake.net(), &credential, &office), Ok(()));
+    assert_eq!(Mailgun.add(fake.net().by(&credential), &office), Ok(()));
     assert_eq!(fake.calls()[0].field("description"), Some("office"));
-    assert_eq!(Mailgun.remove(&fake.net(), &credential, "192.0.2.7"), Ok(true));
-    assert_eq!(Mailgun.remove(&fake.net(), &credential, "192.0.2.8"), Ok(false));
+    assert_eq!(Mailgun.remove(fake.net().by(&credential), "192.0.2.7"), Ok(true));
+    assert_eq!(Mailgun.remove(fake.net().by(&credential), "192.0.2.8"), Ok(false));
 }
 
 #[test]
@@ -173,8 +174,8 @@ fn the_inbound_route_of_an_address_is_asked_for() {
         other => panic!("not expected: {other:?}"),
     });
     let found =
-        Mailgun.matching(&fake.net(), &credential, "probe@mg.acme.example", Region::Us).unwrap().unwrap();
+        Mailgun.matching(fake.net().by(&credential), "probe@mg.acme.example", Region::Us).unwrap().unwrap();
     assert_eq!(found.actions.len(), 2);
-    assert_eq!(Mailgun.matching(&fake.net(), &credential, "x@y.example", Region::Us), Ok(None));
-    assert_eq!(Inbound::list(&Mailgun, &fake.net(), &credential, Region::Us).unwrap(), [found]);
+    assert_eq!(Mailgun.matching(fake.net().by(&credential), "x@y.example", Region::Us), Ok(None));
+    assert_eq!(Inbound::list(&Mailgun, fake.net().by(&credential), Region::Us).unwrap(), [found]);
 }

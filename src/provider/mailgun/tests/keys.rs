@@ -16,7 +16,7 @@ fn a_key_is_made_once_and_its_secret_taken() {
     let answer = serde_json::json!({"message": "great success", "key": {"id": "12345678-9abcdef0", "kind": "user",
         "role": "admin", "description": "keyctl r1", "secret": made, "created_at": "2026-01-23T10:16:00"}});
     let fake = Fake::new(|_| known(200, &answer.to_string()));
-    let created = Mailgun.create(&fake.net(), &manager, &new_key(Kind::Account, None, None)).unwrap();
+    let created = Mailgun.create(fake.net().by(&manager), &new_key(Kind::Account, None, None)).unwrap();
     assert_eq!(created.secret.expose(), made);
     assert_eq!(created.remote.id, "12345678-9abcdef0");
     assert_eq!(fake.lines(), ["us POST /v1/keys"]);
@@ -28,7 +28,7 @@ fn a_key_is_made_once_and_its_secret_taken() {
         expires_in: Some(crate::clock::Span::seconds(60)),
         ..new_key(Kind::Sending, Some(&own), None)
     };
-    Mailgun.create(&fake.net(), &manager, &new).unwrap();
+    Mailgun.create(fake.net().by(&manager), &new).unwrap();
     let call = &fake.calls()[1];
     assert_eq!(call.region, Region::Eu);
     assert_eq!(call.field("kind"), Some("domain"));
@@ -72,7 +72,8 @@ fn what_became_of_a_creation_is_known_or_said_to_be_unknown() {
     ];
     for (name, answer, reason, unknown) in cases {
         let fake = Fake::new(|_| answer.clone());
-        let trouble = Mailgun.create(&fake.net(), &manager, &new_key(Kind::Account, None, None)).unwrap_err();
+        let trouble =
+            Mailgun.create(fake.net().by(&manager), &new_key(Kind::Account, None, None)).unwrap_err();
         assert_eq!((trouble.reason, trouble.outcome_unknown), (reason, unknown), "{name}: {trouble:?}");
         assert_eq!(fake.lines().len(), 1, "{name}");
     }
@@ -86,7 +87,7 @@ fn a_domain_that_cannot_be_found_is_no_call_of_unknown_outcome() {
     for (kind, login) in [(Kind::Sending, None), (Kind::Smtp, Some("a@mg.acme.example"))] {
         let fake = Fake::new(|_| silent(FailureKind::NoAnswer));
         let new = NewKey { region: None, ..new_key(kind, Some(&own), login) };
-        assert!(!Mailgun.create(&fake.net(), &manager, &new).unwrap_err().outcome_unknown);
+        assert!(!Mailgun.create(fake.net().by(&manager), &new).unwrap_err().outcome_unknown);
         assert!(fake.lines().iter().all(|it| it.contains("GET /v4/domains/")), "{:?}", fake.lines());
     }
 }
@@ -103,7 +104,7 @@ fn a_list_of_logins_that_ends_early_is_no_list() {
             true => known(200, r#"{"total_count":2,"items":[{"login":"a@x.example"}]}"#),
             false => known(200, again),
         });
-        let trouble = KeyAdmin::list(&Mailgun, &fake.net(), &manager, &family).unwrap_err();
+        let trouble = KeyAdmin::list(&Mailgun, fake.net().by(&manager), &family).unwrap_err();
         assert!(trouble.detail.contains("to its end"), "{trouble:?}");
     }
 }
@@ -115,7 +116,7 @@ fn deleting_what_is_gone_is_no_failure() {
     let family = Family { kind: Kind::Account, domain: None, region: None };
     let delete = |answer: &Answer| {
         let fake = Fake::new(|_| answer.clone());
-        let result = Mailgun.delete(&fake.net(), &manager, &family, ID);
+        let result = Mailgun.delete(fake.net().by(&manager), &family, ID);
         assert_eq!(fake.lines(), [format!("us DELETE /v1/keys/{ID}")]);
         result
     };
@@ -155,14 +156,14 @@ fn smtp_logins_are_listed_made_and_deleted_where_their_domain_is() {
         other => panic!("not expected: {other:?}"),
     });
     let family = Family { kind: Kind::Smtp, domain: Some(&own), region: None };
-    let listed = KeyAdmin::list(&Mailgun, &fake.net(), &manager, &family).unwrap();
+    let listed = KeyAdmin::list(&Mailgun, fake.net().by(&manager), &family).unwrap();
     assert_eq!(listed[0].id, "a@mg.acme.example");
     assert!(listed[0].created.is_some());
     let new = NewKey { region: None, ..new_key(Kind::Smtp, Some(&own), Some("k1@mg.acme.example")) };
-    let created = Mailgun.create(&fake.net(), &manager, &new).unwrap();
+    let created = Mailgun.create(fake.net().by(&manager), &new).unwrap();
     assert_eq!((created.remote.id.as_str(), created.secret.expose()), ("k1@mg.acme.example", "word-word"));
-    assert_eq!(Mailgun.delete(&fake.net(), &manager, &family, "a@mg.acme.example"), Ok(true));
-    let trouble = Mailgun.delete(&fake.net(), &manager, &family, "postmaster@mg.acme.example").unwrap_err();
+    assert_eq!(Mailgun.delete(fake.net().by(&manager), &family, "a@mg.acme.example"), Ok(true));
+    let trouble = Mailgun.delete(fake.net().by(&manager), &family, "postmaster@mg.acme.example").unwrap_err();
     assert!(trouble.detail.contains("system mailbox"));
     assert!(Mailgun.can_replace(Kind::Smtp, Some("Postmaster@mg.acme.example")).is_err());
     assert!(Mailgun.can_replace(Kind::Smtp, Some("k1@mg.acme.example")).is_ok());
@@ -191,14 +192,14 @@ fn the_list_of_keys_is_read_at_the_other_host_where_one_is_not_there() {
         Region::Us => silent(FailureKind::NotSent),
         Region::Eu => known(200, rows),
     });
-    let kinds: Vec<_> = KeyAdmin::list(&Mailgun, &fake.net(), &manager, &family)
+    let kinds: Vec<_> = KeyAdmin::list(&Mailgun, fake.net().by(&manager), &family)
         .unwrap()
         .into_iter()
         .map(|it| it.kind)
         .collect();
     assert_eq!(kinds, [Some(Kind::Account), Some(Kind::Sending), None]);
     let broken = Fake::new(|_| known(200, "{}"));
-    assert!(KeyAdmin::list(&Mailgun, &broken.net(), &manager, &family).is_err());
+    assert!(KeyAdmin::list(&Mailgun, broken.net().by(&manager), &family).is_err());
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn the_logs_tell_when_a_key_last_sent() {
     };
     let last_use = |us: Answer, eu: Answer| {
         let fake = Fake::new(|call| if call.region == Region::Us { us.clone() } else { eu.clone() });
-        let result = Mailgun.last_use(&fake.net(), &reader, ID, since);
+        let result = Mailgun.last_use(fake.net().by(&reader), ID, since);
         assert!(fake.lines().iter().all(|it| it.ends_with("POST /v1/analytics/logs")));
         result
     };
@@ -233,7 +234,7 @@ fn the_logs_tell_when_a_key_last_sent() {
     assert!(last_use(plain(500, "{}"), page(&[])).is_err());
     assert!(last_use(page(&[mute]), page(&[])).is_err());
     let fake = Fake::new(|_| panic!("an SMTP login is not in the logs"));
-    assert!(Mailgun.last_use(&fake.net(), &reader, "a@mg.acme.example", since).is_err());
+    assert!(Mailgun.last_use(fake.net().by(&reader), "a@mg.acme.example", since).is_err());
 }
 
 #[test]
@@ -251,6 +252,6 @@ fn the_logs_are_read_page_by_page() {
         known(200, &serde_json::json!({"items": items, "pagination": {"next": "two"}}).to_string())
     });
     let reader = credential(Kind::Account, &secret);
-    let found = Mailgun.last_use(&fake.net(), &reader, ID, since).unwrap();
+    let found = Mailgun.last_use(fake.net().by(&reader), ID, since).unwrap();
     assert_eq!(found.unwrap().to_string(), "2025-11-21T10:00:00Z");
 }

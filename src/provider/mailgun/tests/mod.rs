@@ -14,6 +14,7 @@ use super::*;
 use crate::http::{Body, Failure, FailureKind, Http, Reply, Request};
 use crate::key::{Domain, Judgement};
 use crate::provider::tests::{Script, failure, verb};
+use crate::provider::{Allowlist, DomainList, Inbound, KeyAdmin, TestMail};
 
 type Answer = Result<Reply, Failure>;
 

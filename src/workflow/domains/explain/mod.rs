@@ -97,7 +97,7 @@ impl Asked {
         }
         let sees = |target: &&Target| {
             let shown = keys_to_ask::facet(target.provider)
-                .map(|it| it.show(net, &target.credential(), domain, None));
+                .map(|it| it.show(net.by(&target.credential()), domain, None));
             matches!(shown, Ok(Ok(Some(_))))
         };
         self.targets.iter().find(sees).or_else(|| self.targets.first())

@@ -41,10 +41,10 @@ impl Seen {
             ProviderId::Brevo | ProviderId::Klaviyo | ProviderId::Highlevel => &[],
         };
         let (listing, allowlist, shown) = std::thread::scope(|scope| {
-            let listing = scope.spawn(|| vendor.domains().map(|it| it.list(net, &credential)));
-            let allowlist = scope.spawn(|| vendor.allowlist().map(|it| it.read(net, &credential)));
+            let listing = scope.spawn(|| vendor.domains().map(|it| it.list(net.by(&credential))));
+            let allowlist = scope.spawn(|| vendor.allowlist().map(|it| it.read(net.by(&credential))));
             let show = |region: &Option<Region>| {
-                vendor.domains().map(|it| it.show(net, &credential, domain, *region))
+                vendor.domains().map(|it| it.show(net.by(&credential), domain, *region))
             };
             let shown = worker_pool::each(regions, regions.len(), show);
             (worker_pool::joined(listing), worker_pool::joined(allowlist), shown)
@@ -123,7 +123,7 @@ fn alone(net: &Net<'_>, target: &Target, listing: &DomainListing, domain: &Domai
         Some(_) | None => {}
     }
     let shown = match keys_to_ask::facet(target.provider) {
-        Ok(facet) => facet.show(net, &target.credential(), domain, None),
+        Ok(facet) => facet.show(net.by(&target.credential()), domain, None),
         Err(_) => Ok(None),
     };
     merged(listing, domain, None, shown)
