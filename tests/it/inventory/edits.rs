@@ -367,6 +367,23 @@ fn nothing_foreign_is_lost(old: &str, new: &str) {
     }
 }
 
+const ODD_FORMS: &str = include_str!("odd_forms.toml");
+
+/// What is foreign in it, and comments on what no change that only adds replaces.
+const FOREIGN: [&str; 11] = [
+    "x-a = 1",
+    "x-note = \"ours\"",
+    "x-only = true",
+    "x-q = 1",
+    "x-team = { name = \"mail\" }",
+    "x-last = 2",
+    "# why",
+    "# one",
+    "# multi-line",
+    "# berlin's",
+    "# agencies",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -388,6 +405,19 @@ proptest! {
         let at_once = Desk::with(&start);
         at_once.change(|inventory| edits.iter().for_each(|edit| edit.make(inventory).unwrap_or_default()));
         prop_assert!(at_once.file.load().unwrap() == desk.file.load().unwrap());
+    }
+
+    #[test]
+    fn what_gets_a_header_to_be_changed_keeps_what_is_foreign(edits in proptest::collection::vec(edit(), 1..6), windows in any::<bool>()) {
+        let desk = Desk::with(&if windows { ODD_FORMS.replace('\n', "\r\n") } else { ODD_FORMS.to_owned() });
+        for edit in &edits {
+            let old = desk.text();
+            let new = desk.change(|inventory| edit.make(inventory).unwrap_or_default());
+            for foreign in FOREIGN.iter().filter(|it| only_adds(edit) && old.contains(**it)) {
+                prop_assert!(new.contains(foreign), "lost: {}", foreign);
+            }
+            prop_assert!(!windows || new.matches('\n').count() == new.matches("\r\n").count());
+        }
     }
 
     #[test]
