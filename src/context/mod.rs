@@ -5,6 +5,7 @@
 mod endpoints;
 pub mod env;
 mod secrets;
+mod slot;
 mod stored;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -17,7 +18,7 @@ use etcetera::BaseStrategy;
 use jiff::Timestamp;
 
 pub use env::Environment;
-pub use secrets::Slot;
+pub use slot::Slot;
 pub use stored::{Mismatch, Stored, Unusable, Usable, Wanted, other_version, version_of};
 
 use crate::clock::Span;

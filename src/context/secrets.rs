@@ -6,41 +6,12 @@ use std::sync::Arc;
 
 use super::Context;
 use super::stored::{self, Stored, Unusable, Usable, Wanted};
+use crate::context::slot::Slot;
 use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::operator::Presence;
 use crate::store::{self, Item, Store, StoreError, Surroundings};
-
-/// Which of a record's versions is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Slot {
-    #[default]
-    Current,
-    Pending,
-    Previous,
-}
-
-impl Slot {
-    pub const ALL: [Self; 3] = [Self::Current, Self::Pending, Self::Previous];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Current => "current",
-            Self::Pending => "pending",
-            Self::Previous => "previous",
-        }
-    }
-
-    /// Returns the version a record has in this slot.
-    pub fn version(self, record: &Record) -> Option<u32> {
-        match self {
-            Self::Current => record.current,
-            Self::Pending => record.pending,
-            Self::Previous => record.previous,
-        }
-    }
-}
-crate::key::kind::fixed_words!(Slot, "slot");
 
 impl Context {
     /// Returns a store by its word, opened once.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::secrets::Slot;
+use super::slot::Slot;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Kind, Reason, Record, Secret};

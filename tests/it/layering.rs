@@ -62,6 +62,68 @@ fn first_word(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
+/// Returns the module that a file below `src/` is: `key/mod.rs` → `key`.
+fn module(file: &str) -> String {
+    let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.replace('/', "::")
+}
+
+/// Returns the paths within the crate that a file's `use` lines name, whole.
+fn used_paths(file: &str, text: &str) -> Vec<String> {
+    let me = module(file);
+    let mut paths = Vec::new();
+    for line in text.split("\nuse ").skip(1) {
+        let tree = line.split(';').next().unwrap_or_default();
+        let tree: String = tree.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (head, items) = tree.split_once('{').unwrap_or((&tree, ""));
+        let parent = me.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let head = head.replacen("crate::", "", 1).replacen("self::", &format!("{me}::"), 1);
+        let head = head.replacen("super::", &format!("{parent}::"), 1);
+        if items.is_empty() {
+            paths.push(head.clone());
+        }
+        let names = items.trim_end_matches('}').split(',');
+        paths.extend(names.map(|it| format!("{head}{}", it.trim())).filter(|it| !it.ends_with("::")));
+    }
+    paths
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources = sources();
+    let files: BTreeMap<String, &String> = sources.keys().map(|file| (module(file), file)).collect();
+    let mut imports: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+    for (file, text) in &sources {
+        for path in used_paths(file, text) {
+            let mut end = path.as_str();
+            // The longest part of the path that is a file.
+            while !files.contains_key(end) {
+                let Some((shorter, _)) = end.rsplit_once("::") else { break };
+                end = shorter;
+            }
+            if let Some(target) = files.get(end).filter(|it| **it != file) {
+                imports.entry(file).or_default().push(target);
+            }
+        }
+    }
+    assert!(imports.len() > 200, "only {} files with imports were read", imports.len());
+    // A file that can reach itself is in a circle.
+    let mut circles = Vec::new();
+    for start in sources.keys() {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut next: Vec<&String> = imports.get(start).cloned().unwrap_or_default();
+        while let Some(file) = next.pop() {
+            if seen.insert(file) {
+                next.extend(imports.get(file).into_iter().flatten());
+            }
+        }
+        if seen.contains(start) {
+            circles.push(start);
+        }
+    }
+    assert!(circles.is_empty(), "in a circle: {circles:#?}");
+}
+
 /// What each top-level module may import. A module that is not in the table
 /// fails the test: a newcomer has to decide where it stands.
 const MAY_IMPORT: &[(&str, &[&str])] = &[

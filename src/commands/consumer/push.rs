@@ -12,7 +12,8 @@ use crate::key::{Consumer, ConsumerKind, KeyRef, KeyRefArg, Record};
 use crate::operator::{Consent, ConsentQuestion};
 use crate::rotation::Progress;
 use crate::workflow::consumers;
-use crate::workflow::consumers::{HandedOver, Handover, Prover, saved_location};
+use crate::workflow::consumers::handover::{HandedOver, Handover};
+use crate::workflow::consumers::{Prover, saved_location};
 use crate::workflow::managing_key::Keyed;
 
 /// Arguments of `consumer push`.

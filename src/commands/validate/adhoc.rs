@@ -11,7 +11,7 @@ use crate::key::{Judgement, Kind, ProviderId, Record, RecordId};
 use crate::provider;
 use crate::provider::{Credential, Detection, Unsorted};
 use crate::workflow::validation::answers;
-use crate::workflow::validation::judge::Judged;
+use crate::workflow::validation::judged::Judged;
 use crate::workflow::{key_permissions, secret_input};
 
 /// Refuses the options that describe a key which is in no inventory.

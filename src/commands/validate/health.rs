@@ -13,7 +13,7 @@ use crate::commands::validate::report::Results;
 use crate::key::{Cause, KeyRef, Reason, Verdict};
 use crate::output::{Check, Checks, Family, Level, Outcome, Rule, Sample, Samples};
 use crate::workflow::validation::expectation::FailOn;
-use crate::workflow::validation::judge::Judged;
+use crate::workflow::validation::judged::Judged;
 
 /// The rule of a key that works and should not: `--expect rejected`, or a key
 /// recorded as switched off.

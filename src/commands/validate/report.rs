@@ -14,7 +14,7 @@ use crate::context::Slot;
 use crate::exit::Exit;
 use crate::key::{Cause, Fingerprint, KeyRef, Kind, ProviderId, Reason, Region, Scope, Verdict};
 use crate::output::{Cell, Page, Pieces, Report, Table, Tone, json};
-use crate::workflow::validation::judge::{At, Judged};
+use crate::workflow::validation::judged::{At, Judged};
 
 /// One line of the results, its fields in the contract's order. It borrows
 /// what it tells: of ten thousand only one is there at a time.

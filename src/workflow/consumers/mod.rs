@@ -2,70 +2,22 @@
 //! program, or a HighLevel location. Nothing here knows of rotations.
 
 pub mod approval;
+pub mod handover;
 pub mod highlevel_location;
 pub mod paste_page;
 pub mod program;
 pub mod push_proof;
 pub mod saved_location;
+pub mod target;
 
 pub use crate::workflow::consumers::approval::{approve, ask_approval, is_approved, spelt};
-pub use crate::workflow::consumers::push_proof::{Proof, Prover};
+pub use crate::workflow::consumers::handover::Proof;
+pub use crate::workflow::consumers::push_proof::Prover;
 
 use crate::context::Context;
 use crate::inventory::Inventory;
-use crate::key::{Consumer, ConsumerKind, KeyRef, Record, Secret};
-
-/// A secret on its way to one consumer.
-#[derive(Clone, Copy)]
-pub struct Handover<'a> {
-    pub inventory: &'a Inventory,
-    pub key: &'a KeyRef,
-    /// As it is for this secret: its login, its domain.
-    pub record: &'a Record,
-    pub secret: &'a Secret,
-    pub consumer: &'a Consumer,
-    /// Asked just before the secret goes out: whether it is still the one that
-    /// this place is to get.
-    pub still_wanted: &'a dyn Fn() -> bool,
-}
-
-impl Handover<'_> {
-    /// Refuses to hand out a secret that somebody else has replaced meanwhile.
-    fn must_be_wanted(&self) -> Result<(), Failed> {
-        match (self.still_wanted)() {
-            true => Ok(()),
-            false => Err(Failed::new("somebody else went on with the rotation; it was not written")),
-        }
-    }
-}
-
-/// Why a consumer did not get it; without the secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    pub why: String,
-    pub hint: Option<String>,
-    /// The place has the key, and lost or changed other settings by it.
-    pub damaged: bool,
-}
-
-impl Failed {
-    fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), hint: None, damaged: false }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-/// What can be said of a secret that was handed over.
-#[derive(Debug, Clone)]
-pub struct HandedOver {
-    pub detail: String,
-    /// Of a HighLevel location.
-    pub proof: Option<Proof>,
-}
+use crate::key::{Consumer, ConsumerKind, KeyRef};
+use crate::workflow::consumers::handover::{Failed, HandedOver, Handover};
 
 /// Hands the secret over and, where the place does not tell whether it has it,
 /// proves it otherwise.
@@ -92,7 +44,7 @@ pub fn hand_over(
 /// # Errors
 /// What is missing.
 pub fn destination(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<String, Failed> {
-    let target = crate::workflow::consumers::highlevel_location::target(inventory, key, consumer)?;
+    let target = crate::workflow::consumers::target::target(inventory, key, consumer)?;
     let kind = inventory.keys.get(key).map(|it| it.kind);
     let other = kind.and_then(|kind| inventory.instead_of(key, kind, &target.location));
     let instead = other.map_or_else(String::new, |it| format!(", where `{it}` is recorded to be in effect"));
@@ -123,7 +75,7 @@ pub fn ready(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result
         .hint(format!("remove it and add it again: `keyctl consumer remove {key} '{}'`", consumer.name))),
         ConsumerKind::Command => Ok(()),
         ConsumerKind::Highlevel => {
-            crate::workflow::consumers::highlevel_location::target(inventory, key, consumer).map(drop)
+            crate::workflow::consumers::target::target(inventory, key, consumer).map(drop)
         }
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::key::text::{escaped, printable};
-use crate::workflow::consumers::{Failed, Handover, approval, is_approved};
+use crate::workflow::consumers::handover::{Failed, Handover};
+use crate::workflow::consumers::{approval, is_approved};
 
 /// How long a deployment may take when `--timeout` says nothing.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::context::Context;
 use crate::key::{Domain, KeyRef, Kind, Region, Verdict};
 use crate::operator::Presence;
 use crate::provider;
 use crate::provider::{Credential, Delivery, Trouble};
 use crate::workflow::checklist::{Check, Outcome};
-use crate::workflow::consumers::highlevel_location::Target;
-use crate::workflow::consumers::{Failed, Handover};
+use crate::workflow::consumers::handover::Proof;
+use crate::workflow::consumers::handover::{Failed, Handover};
+use crate::workflow::consumers::target::Target;
 use crate::workflow::domains::inbound_route;
 use crate::workflow::domains::inbound_route::Routes;
 use crate::workflow::provider_failure;
@@ -22,16 +21,6 @@ use crate::workflow::test_mail::message::message;
 
 /// The id of the check of the mail.
 const TEST_MAIL: &str = "test-mail";
-
-/// What was proven after one push, its fields in the order of JSON.
-#[derive(Debug, Clone, Serialize)]
-pub struct Proof {
-    pub domain: Domain,
-    pub checks: Vec<Check>,
-    /// Whether it was proven for this location, not for an earlier one.
-    #[serde(skip)]
-    pub fresh: bool,
-}
 
 /// Proves the pushes of one run. What holds for a key and a domain is asked
 /// once, for however many locations.

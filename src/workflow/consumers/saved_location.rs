@@ -16,8 +16,8 @@ use crate::inventory::Inventory;
 use crate::key::KeyRef;
 use crate::provider::LocationSnapshot;
 use crate::state::StateFolder;
-use crate::workflow::consumers::Handover;
-use crate::workflow::consumers::highlevel_location::Target;
+use crate::workflow::consumers::handover::Handover;
+use crate::workflow::consumers::target::Target;
 
 /// What the names of files begin with: a write that was not seen to its end,
 /// and one that changed more than it should.

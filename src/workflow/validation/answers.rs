@@ -1,16 +1,19 @@
 //! The answers of the providers as they arrive from the probes, and what is
 //! done about probes that hang.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::context::Context;
+use crate::key::Domain;
 use crate::key::Judgement;
 use crate::provider::PermissionState;
 use crate::workflow::interrupt::Interruption;
-use crate::workflow::validation::reduce::{Common, Domains};
 
 /// How long probes that are under way are waited for after Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -118,4 +121,48 @@ impl Answers {
 /// Returns a length of time in whole milliseconds.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a check told of the account's domains, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Domains {
+    /// How many can be chosen where the US rule counts, and where it does not;
+    /// `None` where the key may not list domains or a part was not read.
+    pub under_us_rule: Option<usize>,
+    pub elsewhere: Option<usize>,
+}
+
+impl Domains {
+    pub fn selectable(self, us_rule: bool) -> Option<usize> {
+        if us_rule { self.under_us_rule } else { self.elsewhere }
+    }
+}
+
+/// What many answers have in common, kept once: the keys of one account all
+/// tell the same ids and domains.
+#[derive(Default)]
+pub struct Common {
+    ids: HashSet<Arc<str>>,
+    domains: HashSet<Domain>,
+}
+
+impl Common {
+    /// Returns an answer with what it shares with others.
+    pub fn kept(&mut self, mut answer: Answer) -> Answer {
+        let facts = &mut answer.judgement.facts;
+        for id in &mut facts.sibling_ids {
+            share(&mut self.ids, id);
+        }
+        for fact in facts.domains.iter_mut().flatten() {
+            share(&mut self.domains, &mut fact.name);
+        }
+        answer
+    }
+}
+
+pub fn share<T: Clone + Eq + Hash>(held: &mut HashSet<T>, one: &mut T) {
+    match held.get(one) {
+        Some(same) => one.clone_from(same),
+        None => drop(held.insert(one.clone())),
+    }
 }

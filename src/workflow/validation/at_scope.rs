@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::Inventory;
 use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Region, Scope};
-use crate::workflow::validation::judge::Judged;
+use crate::workflow::validation::judged::Judged;
 use crate::workflow::validation::reduce::against;
 use crate::workflow::verdict_memory;
 

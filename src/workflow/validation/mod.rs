@@ -5,6 +5,7 @@ pub mod answers;
 pub mod at_scope;
 pub mod expectation;
 pub mod judge;
+pub mod judged;
 pub mod other_versions;
 pub mod probe;
 pub mod reduce;

@@ -1,58 +1,12 @@
 //! What of a provider's answer outlives the probe: enough to judge by, small
 //! enough for ten thousand keys of accounts with a thousand domains each.
 
-use std::collections::{BTreeSet, HashSet};
-use std::hash::Hash;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use crate::key::verdict::{DomainFact, Facts};
 use crate::key::{Domain, Reason};
-use crate::workflow::validation::answers::Answer;
+use crate::workflow::validation::answers::Domains;
 use crate::workflow::verdict_memory::KEPT;
-
-/// What a check told of the account's domains, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Domains {
-    /// How many can be chosen where the US rule counts, and where it does not;
-    /// `None` where the key may not list domains or a part was not read.
-    pub under_us_rule: Option<usize>,
-    pub elsewhere: Option<usize>,
-}
-
-impl Domains {
-    pub fn selectable(self, us_rule: bool) -> Option<usize> {
-        if us_rule { self.under_us_rule } else { self.elsewhere }
-    }
-}
-
-/// What many answers have in common, kept once: the keys of one account all
-/// tell the same ids and domains.
-#[derive(Default)]
-pub struct Common {
-    ids: HashSet<Arc<str>>,
-    domains: HashSet<Domain>,
-}
-
-impl Common {
-    /// Returns an answer with what it shares with others.
-    pub fn kept(&mut self, mut answer: Answer) -> Answer {
-        let facts = &mut answer.judgement.facts;
-        for id in &mut facts.sibling_ids {
-            share(&mut self.ids, id);
-        }
-        for fact in facts.domains.iter_mut().flatten() {
-            share(&mut self.domains, &mut fact.name);
-        }
-        answer
-    }
-}
-
-fn share<T: Clone + Eq + Hash>(held: &mut HashSet<T>, one: &mut T) {
-    match held.get(one) {
-        Some(same) => one.clone_from(same),
-        None => drop(held.insert(one.clone())),
-    }
-}
 
 /// Counts what is to be counted and drops the rest: of the domains, those
 /// `wanted` and the first few stay, of the account's key ids the first few, of
@@ -90,8 +44,11 @@ mod tests {
 
     use jiff::Timestamp;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::key::{Judgement, Region};
+    use crate::workflow::validation::answers::{Answer, Common};
 
     #[test]
     fn a_thousand_domains_come_down_to_those_that_matter() {

@@ -6,7 +6,7 @@ use crate::inventory::Inventory;
 use crate::key::{KeyRef, Kind, ProviderId, Reason, Region, Verdict};
 use crate::provider::Trouble;
 use crate::workflow::checklist::Check;
-use crate::workflow::domains::explain::Explained;
+use crate::workflow::domains::explain::explained::Explained;
 use crate::workflow::domains::explain::provider_answers::Presence;
 use crate::workflow::domains::keys_to_ask;
 use crate::workflow::domains::similar_names::near;

@@ -5,7 +5,7 @@ use crate::inventory::Inventory;
 use crate::key::resolve::Effective;
 use crate::key::{KeyRef, Scope};
 use crate::workflow::checklist::Check;
-use crate::workflow::domains::explain::Explained;
+use crate::workflow::domains::explain::explained::Explained;
 use crate::workflow::domains::inbound_route;
 
 /// Where a person looks (help.gohighlevel.com, 48001209681).

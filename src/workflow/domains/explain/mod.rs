@@ -2,6 +2,7 @@
 //! to the reply route, each with what was found and what to do.
 
 pub mod account;
+pub mod explained;
 pub mod explanation;
 pub mod level;
 pub mod provider_answers;
@@ -15,23 +16,15 @@ use crate::context::Context;
 use crate::dns::{Found, RecordKind, Resolver};
 use crate::domain::DnsRecord;
 use crate::exit::Situation;
-use crate::inventory::Inventory;
 use crate::key::{Domain, KeyRef, Kind, ProviderId};
 use crate::provider::Net;
 use crate::workflow::checklist::Check;
 use crate::workflow::domains::DomainQuestion;
+use crate::workflow::domains::explain::explained::Explained;
 use crate::workflow::domains::explain::explanation::Explanation;
 use crate::workflow::domains::explain::provider_answers::Seen;
 use crate::workflow::domains::keys_to_ask::{Picked, Target};
 use crate::workflow::domains::{inbound_route, keys_to_ask};
-
-/// What the checks are made of.
-pub struct Explained<'a> {
-    pub domain: &'a Domain,
-    pub target: &'a Target,
-    pub inventory: Option<&'a Inventory>,
-    pub seen: &'a Seen,
-}
 
 /// Explains one domain.
 ///

@@ -5,8 +5,8 @@ use crate::dns::Found;
 use crate::domain::{DnsRecord, DnsState, RecordRole};
 use crate::key::ProviderId;
 use crate::workflow::checklist::Check;
-use crate::workflow::domains::explain::Explained;
 use crate::workflow::domains::explain::account::not_there;
+use crate::workflow::domains::explain::explained::Explained;
 
 /// The ids of a Mailgun domain's records, for when they could not be read.
 const USUAL: [&str; 5] = ["dns-spf", "dns-dkim", "dns-mx-1", "dns-mx-2", "dns-tracking"];
