@@ -12,6 +12,7 @@ use super::Value;
 use super::bracket::Bracket;
 use super::layout::{Form, Layout, Spot};
 use super::shape::{self, Fields, Node};
+use super::spelling;
 use super::splice::Splices;
 use super::unfold::unfold;
 
@@ -128,10 +129,10 @@ impl<'a> Editor<'a> {
                 let old: Vec<_> = items.iter().filter_map(|item| item.get_ref().as_str()).collect();
                 let new: Vec<_> = after.iter().map(String::as_str).collect();
                 let new = same(&old, &new).into_iter().zip(after);
-                let items: Vec<_> = new.map(|(from, text)| (from, shape::quoted(text))).collect();
+                let items: Vec<_> = new.map(|(from, text)| (from, spelling::quoted(text))).collect();
                 self.out.replace(value.span(), self.array(value).with(&items, false));
             }
-            _ => self.out.replace(value.span(), shape::inline(new)),
+            _ => self.out.replace(value.span(), spelling::inline(new)),
         }
     }
 
@@ -148,7 +149,7 @@ impl<'a> Editor<'a> {
             match old.and_then(|(item, old)| Some((self.layout.spot(item)?, item.span(), old))) {
                 Some((_, span, old)) if *old == new[at] => self.layout.text[span].to_owned(),
                 Some((spot, _, old)) => self.braces(&spot, old, &new[at]),
-                None => shape::inline_table(&new[at]),
+                None => spelling::inline_table(&new[at]),
             }
         };
         let items: Vec<_> = (0..new.len()).map(|at| (from[at], item(at))).collect();
@@ -164,14 +165,14 @@ impl<'a> Editor<'a> {
             match after.get(name) {
                 None if before.get(name).is_some() => {}
                 Some(new) if before.get(name) != Some(new) => {
-                    items.push((Some(at), format!("{name} = {}", shape::inline(new))));
+                    items.push((Some(at), format!("{name} = {}", spelling::inline(new))));
                 }
                 _ => items.push((Some(at), self.layout.text[range.clone()].to_owned())),
             }
         }
         let new = after.0.iter().filter(|(name, _)| !spot.table.contains_key(*name));
         let new = new.filter(|(name, node)| before.get(name) != Some(node));
-        items.extend(new.map(|(name, node)| (None, format!("{name} = {}", shape::inline(node)))));
+        items.extend(new.map(|(name, node)| (None, format!("{name} = {}", spelling::inline(node)))));
         let ranges = pairs.into_iter().map(|(range, _)| range).collect();
         Bracket { layout: self.layout, span: spot.span.clone(), items: ranges }.with(&items, false)
     }
@@ -190,7 +191,7 @@ impl<'a> Editor<'a> {
         let mut behind = None;
         for (at, fields) in after.iter().enumerate() {
             let Some(old) = from[at] else {
-                let block = shape::item_block(path, fields);
+                let block = spelling::item_block(path, fields);
                 match behind.and_then(|at: usize| layout.block_end(&items[at])) {
                     Some(end) => self.out.insert_block(end, block),
                     None => self.insert_block_before(layout.lead(items[0].span().start), &block),
@@ -238,13 +239,13 @@ impl<'a> Editor<'a> {
     /// Adds the field or table at `path` to the table at `spot`.
     fn add(&mut self, spot: &Spot<'a>, path: &[&str], previous: Option<&str>, node: &Node) {
         let block = match node {
-            Node::Table(fields) => shape::block(path, fields),
+            Node::Table(fields) => spelling::block(path, fields),
             Node::List(shape::Layout::Tables, items) => {
-                items.iter().map(|item| shape::item_block(path, item)).collect()
+                items.iter().map(|item| spelling::item_block(path, item)).collect()
             }
             _ => {
                 let (offset, indent) = self.line_for(spot, previous);
-                let line = shape::body_line(path[path.len() - 1], node);
+                let line = spelling::body_line(path[path.len() - 1], node);
                 return self.out.insert(offset, format!("{indent}{line}"));
             }
         };
@@ -298,10 +299,10 @@ impl<'a> Editor<'a> {
         let layout = self.layout;
         let Some((key, value)) = layout.entry(path) else { return false };
         match layout.spot(value).map(|spot| spot.form) {
-            Some(Form::Inline) => self.out.replace(key, shape::key_text(new)),
+            Some(Form::Inline) => self.out.replace(key, spelling::key_text(new)),
             Some(Form::Header | Form::Implied) => {
                 for (below, spot) in layout.headers(value) {
-                    let path = shape::path_text(&[&path[..path.len() - 1], &[new], &below].concat());
+                    let path = spelling::path_text(&[&path[..path.len() - 1], &[new], &below].concat());
                     let array = layout.text[spot.span.clone()].starts_with("[[");
                     let header = if array { format!("[[{path}]]") } else { format!("[{path}]") };
                     self.out.replace(spot.span, header);

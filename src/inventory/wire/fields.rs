@@ -1,6 +1,4 @@
-//! Reads single fields of a parsed table and words what is wrong with them:
-//! which field, what was found, what was expected. A value that could be a
-//! secret pasted into the file is never repeated.
+//! Reads single fields of a parsed table.
 
 use std::ops::Range;
 
@@ -8,66 +6,11 @@ use jiff::Timestamp;
 use toml::de::{DeTable, DeValue};
 
 use super::Value;
+use super::fail::{Fail, KEY_REF, found, one_of, shown_name, wrong, wrong_text};
 use crate::clock;
 use crate::key::shape::holds_key;
-use crate::key::text::{first_hidden, printable};
+use crate::key::text::first_hidden;
 use crate::key::{Domain, Fingerprint, KeyRef, Scope};
-
-/// What is wrong, and which bytes of the text it is about.
-#[derive(Debug)]
-pub struct Fail {
-    pub span: Range<usize>,
-    pub message: String,
-    pub hint: Option<String>,
-}
-
-/// Says that `place` is something else than expected.
-pub fn wrong(place: &str, found: &str, expected: &str, span: Range<usize>) -> Fail {
-    Fail { span, message: format!("`{place}` is {found}; expected {expected}"), hint: None }
-}
-
-/// Returns the fail for a text in the wrong place, with advice when the text
-/// could be a secret.
-pub fn wrong_text(place: &str, text: &str, expected: &str, span: Range<usize>) -> Fail {
-    let mut fail = wrong(place, &shown(text), expected, span);
-    if may_be_secret(text) {
-        fail.hint = Some(
-            "the inventory never holds a secret; if one was pasted here, take it out and rotate that key"
-                .to_owned(),
-        );
-    }
-    fail
-}
-
-/// Returns whether a text must not be repeated in a message: it is as long as
-/// a vendor's key and not written like a key ref.
-pub fn may_be_secret(text: &str) -> bool {
-    let like_a_ref = text.contains('@')
-        && text.len() <= 200
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-:@/. ".contains(&b));
-    text.chars().count() > 20 && !like_a_ref
-}
-
-/// Returns a text for a message, in backticks, or its length only.
-pub fn shown(text: &str) -> String {
-    match text.chars().count() {
-        0 => "empty".to_owned(),
-        length if may_be_secret(text) => format!("a text of {length} characters (not shown)"),
-        _ => format!("`{}`", printable(text, 200)),
-    }
-}
-
-fn found(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => shown(text),
-        DeValue::Integer(number) => format!("the number {}", printable(&number.to_string(), 24)),
-        DeValue::Boolean(flag) => format!("`{flag}`"),
-        DeValue::Float(_) => "a number with a point".to_owned(),
-        DeValue::Datetime(_) => "a date".to_owned(),
-        DeValue::Array(_) => "an array".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
-}
 
 /// The names that lead to a table. Put into words only for an error, since ten
 /// thousand records are read without one.
@@ -334,34 +277,11 @@ impl<'a> Section<'a> {
     }
 }
 
-/// What a key ref looks like, for messages.
-pub const KEY_REF: &str = "a key ref: PROVIDER[:LABEL]@AGENCY[/LOCATION]";
 const DATE: &str = "a date: `2026-11-22` or `2026-11-22T08:00:00Z`";
-
-/// Returns the words to choose from, for messages.
-pub fn one_of(known: &[&str]) -> String {
-    let words: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
-    match words.as_slice() {
-        [] => String::new(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
-}
 
 /// Returns whether a text may stand on one line of a listing.
 pub fn one_line(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control)
-}
-
-fn shown_name(name: &str) -> String {
-    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    if may_be_secret(name) {
-        "…".to_owned()
-    } else if !name.is_empty() && name.bytes().all(bare) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", printable(name, 200))
-    }
 }
 
 fn integer(value: &Value<'_>) -> Option<i64> {

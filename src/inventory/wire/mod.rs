@@ -1,6 +1,7 @@
-//! The inventory as a TOML file, version 1. `fields` walks a parsed table and
-//! words every error, `read` builds the model, `shape` turns the model into
-//! fields, `patch` carries a change of the model into the text.
+//! The inventory as a TOML file, version 1. `fields` walks a parsed table,
+//! `fail` words every error, `read` builds the model, `shape` turns the model
+//! into fields, `spelling` those into text, `patch` carries a change of the
+//! model into the text.
 //!
 //! Reading and writing share nothing but this description:
 //!
@@ -115,12 +116,14 @@
 
 mod bracket;
 mod edit;
+mod fail;
 mod fields;
 mod layout;
 mod parts;
 mod patch;
 mod read;
 mod shape;
+mod spelling;
 mod splice;
 mod unfold;
 

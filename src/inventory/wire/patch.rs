@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::edit::Editor;
 use super::layout::{Form, Layout, Spot};
 use super::shape::{self, Fields};
+use super::spelling;
 use super::splice::Splices;
 use super::{Parsed, TEMPLATE};
 use crate::inventory::{Agency, Inventory, Place};
@@ -156,7 +157,7 @@ impl<'a> Round<'a> {
             let told_below = *item == Item::Place(&Place::default())
                 && after.get(at + 1).is_some_and(|(next, _)| next.starts_with(path));
             if let Some(anchor) = anchor.filter(|_| !told_below) {
-                let block = shape::block(path, &item.fields(None));
+                let block = spelling::block(path, &item.fields(None));
                 match anchor {
                     Anchor::Behind(offset) => self.editor.out.insert_block(offset, block),
                     Anchor::Before(offset) => self.editor.insert_block_before(offset, &block),

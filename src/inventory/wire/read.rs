@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use toml::de::DeTable;
 
 use super::VERSION;
-use super::fields::{Fail, KEY_REF, Section, one_of, shown, wrong, wrong_text};
+use super::fail::{Fail, KEY_REF, one_of, shown, wrong, wrong_text};
+use super::fields::Section;
 use crate::clock;
 use crate::inventory::{Agency, EmailProvider, Inventory, Keys, Place, Platform, Waiver};
 use crate::key::{

@@ -3,7 +3,7 @@
 //! are written, its comments stay with them.
 
 use super::layout::{Form, Layout, Spot};
-use super::shape;
+use super::spelling;
 use super::splice::Splices;
 
 /// Writes the table at `path` with a header: where it stood within the body of
@@ -13,7 +13,7 @@ pub fn unfold(layout: Layout<'_>, path: &[String], out: &mut Splices) {
     let Some(spot) = layout.locate(&path) else { return };
     let mut hosts = (0..path.len()).rev().filter_map(|depth| layout.locate(&path[..depth]));
     let Some(host) = hosts.find(|it| matches!(it.form, Form::Header | Form::Root)) else { return };
-    let title = format!("[{}]", shape::path_text(&path));
+    let title = format!("[{}]", spelling::path_text(&path));
     let block = match spot.form {
         Form::Header | Form::Root => return,
         Form::Implied => {
@@ -41,7 +41,7 @@ fn lines(layout: Layout<'_>, spot: &Spot<'_>, out: &mut Splices) -> String {
     for pair in layout.body(spot.table) {
         let line = layout.line_start(pair.key.start);
         let (start, end) = (layout.lead(line), layout.line_end(pair.value.span().end));
-        let (name, rest) = (shape::path_text(&pair.names), layout.text[pair.key.end..end].trim_end());
+        let (name, rest) = (spelling::path_text(&pair.names), layout.text[pair.key.end..end].trim_end());
         out.delete(start..end);
         lines.push_str(&format!("{}{name}{rest}\n", &layout.text[start..line]));
     }
