@@ -1,33 +1,18 @@
-//! `--due`: what policy says should be rotated: older than `rotate_every` of
-//! its location or agency, or about to expire.
+//! `--due`: the keys that policy says are due, listed or begun.
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::clock::{Span, rfc3339, spoken};
 use crate::commands::CommandContext;
-use crate::commands::rotate::start;
+use crate::commands::rotate::report::Rotations;
 use crate::exit::Exit;
-use crate::inventory::Inventory;
-use crate::inventory::select::{Filter, Reach, Selected};
-use crate::key::{KeyRef, Record};
+use crate::inventory::select::Selected;
+use crate::key::KeyRef;
 use crate::output::{Page, Report, Table};
+use crate::workflow::rotation::due::{Due, due_keys};
 use crate::workflow::rotation::options::Options;
-
-/// A key that expires within this time is due.
-const SOON: Span = Span::seconds(14 * 86_400);
-
-/// One key that is due.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Due {
-    key: KeyRef,
-    /// `age` or `expires`
-    reason: &'static str,
-    since: String,
-    detail: String,
-}
+use crate::workflow::rotation::start;
 
 /// Lists what is due, or begins to rotate it.
 ///
@@ -39,65 +24,25 @@ pub fn run(
     begin: bool,
     options: &Options,
 ) -> anyhow::Result<Exit> {
-    let inventory = context.inventory()?;
-    if what.is_empty() && inventory.keys.is_empty() {
-        context.console.report(&DueReport { due: Vec::new() })?;
-        return Ok(Exit::Done);
-    }
-    let keys = inventory.select(what, Reach::Below, Filter::default())?.keys;
-    let mut due = Vec::new();
-    let mut unknown = 0;
-    for key in keys {
-        let record = inventory.record(key)?;
-        if inventory.rotation_of(key).is_some() {
-            continue;
-        }
-        match judge(inventory, key, record, context.now()) {
-            Some(found) => due.push(found),
-            None if record.created.is_none() && inventory.rotation_policy(&key.scope).is_some() => {
-                unknown += 1
-            }
-            None => {}
-        }
-    }
-    if unknown > 0 {
-        context.console.note(format!(
-            "note: the age of {unknown} keys is not known, so policy cannot tell; record it: `keyctl set KEYREF --created DATE`"
+    let found = due_keys(context, what)?;
+    if found.unknown_age > 0 {
+        context.operator.note(format!(
+            "note: the age of {} keys is not known, so policy cannot tell; record it: `keyctl set KEYREF --created DATE`",
+            found.unknown_age
         ));
     }
-    if begin && !due.is_empty() {
-        let keys: BTreeSet<KeyRef> = due.into_iter().map(|it| it.key).collect();
-        return start::start_keys(context, &keys, options);
+    if begin && !found.due.is_empty() {
+        let keys: BTreeSet<KeyRef> = found.due.into_iter().map(|it| it.key).collect();
+        let outcome = start::start_keys(context, &keys, options)?;
+        context.console.report(&Rotations::of(context, &outcome.ended))?;
+        return Ok(outcome.exit());
     }
-    let exit = if due.is_empty() { Exit::Done } else { Exit::Rejected };
+    let exit = if found.due.is_empty() { Exit::Done } else { Exit::Rejected };
     if exit != Exit::Done {
-        context.console.hint("`keyctl rotate --due --start` plans and begins them");
+        context.operator.hint("`keyctl rotate --due --start` plans and begins them");
     }
-    context.console.report(&DueReport { due })?;
+    context.console.report(&DueReport { due: found.due })?;
     Ok(exit)
-}
-
-fn judge(inventory: &Inventory, key: &KeyRef, record: &Record, now: jiff::Timestamp) -> Option<Due> {
-    let found = |reason, since: jiff::Timestamp, detail| Due {
-        key: key.clone(),
-        reason,
-        since: rfc3339(since),
-        detail,
-    };
-    if let Some(end) = record.expires.at()
-        && end <= SOON.after(now)
-    {
-        let left = end.as_second() - now.as_second();
-        let detail = if left > 0 { format!("expires in {}", spoken(left)) } else { "has expired".to_owned() };
-        let since = jiff::Timestamp::from_second(end.as_second() - SOON.seconds).unwrap_or(end);
-        return Some(found("expires", since, detail));
-    }
-    let (every, _) = inventory.rotation_policy(&key.scope)?;
-    let since = every.after(record.created?);
-    (since <= now).then(|| {
-        let age = spoken(now.as_second() - record.created.map_or(0, |it| it.as_second()));
-        found("age", since, format!("{age} old; policy: every {}", spoken(every.seconds)))
-    })
 }
 
 struct DueReport {

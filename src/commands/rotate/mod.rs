@@ -1,11 +1,8 @@
 //! `keyctl rotate`: arguments, and which verb they mean. `plan` decides what
 //! would be done, `work` does it step by step, each saved before and after.
 
-mod acknowledge;
 mod due;
 mod report;
-mod start;
-mod undo;
 
 use crate::cli::completions;
 use crate::clock::Span;
@@ -14,7 +11,9 @@ use crate::commands::send_test::Address;
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::key::{KeyRefArg, Selector};
+use crate::workflow::rotation::acknowledge::{self, Change};
 use crate::workflow::rotation::options::Options;
+use crate::workflow::rotation::{start, undo};
 
 /// Arguments of `rotate`.
 #[derive(Debug, clap::Args)]
@@ -148,27 +147,31 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
         return due::run(context, &what, args.start, &options);
     }
     if !args.ack.is_empty() || args.ack_all {
-        let change = acknowledge::Change::Acknowledge;
-        return acknowledge::run(context, &what, change, &args.ack, &options);
+        let said = acknowledge::run(context, &what, Change::Acknowledge, &args.ack, &options)?;
+        return report::acknowledged(context, said);
     }
     if !args.unack.is_empty() {
-        return acknowledge::run(context, &what, acknowledge::Change::TakeBack, &args.unack, &options);
+        let said = acknowledge::run(context, &what, Change::TakeBack, &args.unack, &options)?;
+        return report::acknowledged(context, said);
     }
     if args.abort {
-        return undo::abort(context, &what, &options);
+        return report::outcome(context, &vec![undo::abort(context, &what, &options)?].into());
     }
     if args.rollback {
-        return undo::rollback(context, &what, &options);
+        return report::outcome(context, &vec![undo::rollback(context, &what, &options)?].into());
     }
     let says = args.done || args.not_made || args.unused;
     if args.resume || args.take_over || says {
         let whole = args.all;
-        return start::resume(context, &what, whole, &options);
+        return report::outcome(context, &start::resume(context, &what, whole, &options)?);
     }
     if what.is_empty() {
         return Err(Situation::usage("no key is named")
             .hint("`keyctl rotate KEYREF`, `keyctl rotate --status`, or `keyctl rotate --due`")
             .into());
     }
-    if args.plan { start::plan(context, &what, &options) } else { start::start(context, &what, &options) }
+    if args.plan {
+        return report::planned(context, start::plan(context, &what, &options)?);
+    }
+    report::outcome(context, &start::start(context, &what, &options)?)
 }

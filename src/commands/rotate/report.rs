@@ -16,11 +16,13 @@ use crate::rotation::{
     Basis, Liveness, Pause, Progress, Rotation, RotationId, Side, Source, Stage, Step, next,
 };
 use crate::workflow::consumers::paste_page;
+use crate::workflow::rotation::acknowledge::Acknowledged;
 use crate::workflow::rotation::engine::Ended;
 use crate::workflow::rotation::plan::Plan;
 use crate::workflow::rotation::provider_overlap;
 use crate::workflow::rotation::record_view::console_ask;
 use crate::workflow::rotation::session::means;
+use crate::workflow::rotation::start::{Outcome, Planned, selected_rotations};
 
 /// Who acts next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -141,25 +143,13 @@ impl Rotations {
         plans: &[Plan],
     ) -> Self {
         let running = running.iter().map(|it| line(context, inventory, it));
-        Self::sorted(running.chain(plans.iter().map(planned)).collect())
+        Self::sorted(running.chain(plans.iter().map(plan_line)).collect())
     }
 
     fn sorted(mut rotations: Vec<Line>) -> Self {
         rotations.sort_by(|one, other| one.key.cmp(&other.key));
         Self { rotations }
     }
-}
-
-/// Returns the rotations that the arguments mean; none means all.
-pub fn of<'a>(inventory: &'a Inventory, what: &'a [Selected]) -> impl Iterator<Item = &'a Rotation> {
-    let meant = |rotation: &Rotation| {
-        what.is_empty()
-            || what.iter().any(|it| match it {
-                Selected::Key(key) => rotation.keys.contains(key),
-                Selected::Scope(scope) => rotation.keys.iter().any(|key| scope.covers(&key.scope)),
-            })
-    };
-    inventory.rotations.values().filter(move |it| meant(it))
 }
 
 /// `--status`
@@ -174,7 +164,7 @@ pub fn status(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Exi
             Selected::Scope(scope) => inventory.need_scope(scope)?,
         }
     }
-    let running: Vec<Rotation> = of(inventory, what).cloned().collect();
+    let running: Vec<Rotation> = selected_rotations(inventory, what).cloned().collect();
     if running.is_empty() {
         context.console.hint("no rotation is under way");
     }
@@ -182,7 +172,41 @@ pub fn status(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-fn planned(plan: &Plan) -> Line {
+/// Reports what a call did, and returns the code that speaks for all of it.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn outcome(context: &CommandContext, outcome: &Outcome) -> anyhow::Result<Exit> {
+    context.console.report(&Rotations::of(context, &outcome.ended))?;
+    Ok(outcome.exit())
+}
+
+/// Reports what a call would do.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn planned(context: &CommandContext, planned: Planned) -> anyhow::Result<Exit> {
+    let inventory = context.inventory()?;
+    context.console.report(&Rotations::planned(context, inventory, planned.running, &planned.plans))?;
+    Ok(Exit::Done)
+}
+
+/// Reports what came of an acknowledgement.
+///
+/// # Errors
+/// When the inventory cannot be read.
+pub fn acknowledged(context: &CommandContext, said: Acknowledged) -> anyhow::Result<Exit> {
+    let id = match said {
+        Acknowledged::Resumed(ended) => return outcome(context, &vec![*ended].into()),
+        Acknowledged::Noted(id) => id,
+    };
+    let inventory = context.inventory_file.load()?;
+    let rotations = inventory.rotations.get(&id).cloned().into_iter().collect();
+    context.console.report(&Rotations::planned(context, &inventory, rotations, &[]))?;
+    Ok(Exit::Done)
+}
+
+fn plan_line(plan: &Plan) -> Line {
     let place = |it: &crate::rotation::Delivery| Place {
         name: it.name.clone(),
         kind: it.kind,

@@ -1,9 +1,6 @@
 //! `--abort` before the switch, `--rollback` while the old key exists.
 
-use crate::commands::CommandContext;
-use crate::commands::rotate::report;
-use crate::commands::rotate::start::{chosen, finish};
-use crate::context::Slot;
+use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::select::Selected;
 use crate::key::{Judgement, Reason, Verdict};
@@ -11,9 +8,10 @@ use crate::operator::{Testimony, TestimonyQuestion};
 use crate::provider::ConsoleTask;
 use crate::rotation::{Liveness, Stage};
 use crate::workflow::evidence::{Claim, Evidence};
-use crate::workflow::rotation::engine;
+use crate::workflow::rotation::engine::{self, Ended};
 use crate::workflow::rotation::options::Options;
 use crate::workflow::rotation::session::{Session, Snapshot, as_side};
+use crate::workflow::rotation::start::chosen;
 use crate::workflow::rotation::step_switch::swap_back;
 use crate::workflow::rotation::{console_instructions, step_create_pasted};
 use crate::workflow::smtp_login;
@@ -23,11 +21,11 @@ use crate::workflow::smtp_login;
 /// # Errors
 /// Exit 8 without such a rotation, exit 1 after the switch, exit 9 while
 /// somebody else has it.
-pub fn abort(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn abort(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Ended> {
     let id = chosen(context, what)?;
     let work = Session::take(context, options, &id)?;
     let begun = begin_abort(&work);
-    end(context, &work, begun)
+    end(&work, begun)
 }
 
 fn begin_abort(work: &Session<'_>) -> anyhow::Result<()> {
@@ -75,11 +73,11 @@ fn begin_abort(work: &Session<'_>) -> anyhow::Result<()> {
 /// # Errors
 /// Exit 8 without such a rotation, exit 1 when the old key is gone or does not
 /// work, exit 4 when that could not be told, exit 9 while somebody else has it.
-pub fn rollback(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn rollback(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Ended> {
     let id = chosen(context, what)?;
     let work = Session::take(context, options, &id)?;
     let begun = begin_rollback(&work);
-    end(context, &work, begun)
+    end(&work, begun)
 }
 
 fn begin_rollback(work: &Session<'_>) -> anyhow::Result<()> {
@@ -196,11 +194,10 @@ fn switched_on(work: &Session<'_>, snapshot: &Snapshot, shown: &mut bool) -> any
 
 /// Goes on with what was begun; what could not be begun is an error, and the
 /// rotation is let go as it was.
-fn end(context: &CommandContext, work: &Session<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Exit> {
+fn end(work: &Session<'_>, begun: anyhow::Result<()>) -> anyhow::Result<Ended> {
     if let Err(error) = begun {
         work.let_go();
         return Err(error);
     }
-    let ended = vec![engine::go(work)?];
-    finish(context, &report::Rotations::of(context, &ended), &ended)
+    engine::go(work)
 }

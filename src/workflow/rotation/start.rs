@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::CommandContext;
-use crate::commands::rotate::report;
+use crate::context::Context;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Reach, Selected};
@@ -18,23 +17,51 @@ use crate::workflow::rotation::same_secret::groups;
 use crate::workflow::rotation::session::{Session, Snapshot};
 use crate::workflow::rotation::{console_instructions, owner_lock, preflight, step_create_pasted};
 
-/// Shows what would be done; changes nothing.
+/// What a call would do.
+#[derive(Debug)]
+pub struct Planned {
+    /// Rotations under way, which would go on.
+    pub running: Vec<Rotation>,
+    pub plans: Vec<Plan>,
+}
+
+/// What a call did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub ended: Vec<Ended>,
+    /// What those came to that could not be taken in hand.
+    passed_over: Vec<Exit>,
+}
+
+impl Outcome {
+    /// Returns what speaks for all of it.
+    pub fn exit(&self) -> Exit {
+        Exit::merge(self.ended.iter().map(|it| it.exit).chain(self.passed_over.iter().copied()))
+    }
+}
+
+impl From<Vec<Ended>> for Outcome {
+    fn from(ended: Vec<Ended>) -> Self {
+        Self { ended, passed_over: Vec::new() }
+    }
+}
+
+/// Finds out what would be done; changes nothing.
 ///
 /// # Errors
 /// What would stop it.
-pub fn plan(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn plan(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Planned> {
     let (under_way, plans) = checked(context, &selected(context, what)?, options)?;
     let inventory = context.inventory()?;
     let running = under_way.iter().filter_map(|id| inventory.rotations.get(id)).cloned().collect();
-    context.console.report(&report::Rotations::planned(context, inventory, running, &plans))?;
-    Ok(Exit::Done)
+    Ok(Planned { running, plans })
 }
 
 /// Begins rotations of the selected keys, and goes on with those under way.
 ///
 /// # Errors
 /// Before the first change: whatever stands in the way of any of them.
-pub fn start(context: &CommandContext, what: &[Selected], options: &Options) -> anyhow::Result<Exit> {
+pub fn start(context: &Context, what: &[Selected], options: &Options) -> anyhow::Result<Outcome> {
     let keys = selected(context, what)?;
     start_keys(context, &keys, options)
 }
@@ -43,19 +70,13 @@ pub fn start(context: &CommandContext, what: &[Selected], options: &Options) -> 
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_keys(
-    context: &CommandContext,
-    keys: &BTreeSet<KeyRef>,
-    options: &Options,
-) -> anyhow::Result<Exit> {
+pub fn start_keys(context: &Context, keys: &BTreeSet<KeyRef>, options: &Options) -> anyhow::Result<Outcome> {
     let (under_way, plans) = checked(context, keys, options)?;
     if options.stdin && under_way.len() + plans.len() > 1 {
         return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
     }
     if !plans.is_empty() {
-        if let Some(exit) = consent(context, &plans, options)? {
-            return Ok(exit);
-        }
+        consent(context, &plans, options)?;
         let inventory = context.inventory()?;
         for plan in &plans {
             preflight::approvals(context, inventory, &plan.keys)?;
@@ -71,13 +92,13 @@ pub fn start_keys(
     for plan in &plans {
         ended.push(engine::go(&begin(context, plan, options)?)?);
     }
-    finish(context, &report::Rotations::of(context, &ended), &ended)
+    Ok(ended.into())
 }
 
-fn selected(context: &CommandContext, what: &[Selected]) -> anyhow::Result<BTreeSet<KeyRef>> {
+fn selected(context: &Context, what: &[Selected]) -> anyhow::Result<BTreeSet<KeyRef>> {
     let selection = context.inventory()?.select(what, Reach::Below, Filter::default())?;
     for skipped in &selection.skipped {
-        context.console.note(format!("note: {skipped}"));
+        context.operator.note(format!("note: {skipped}"));
     }
     let mut keys = BTreeSet::new();
     keys.extend(selection.keys.into_iter().cloned());
@@ -86,7 +107,7 @@ fn selected(context: &CommandContext, what: &[Selected]) -> anyhow::Result<BTree
 
 /// Splits the keys into rotations under way and plans that passed every check.
 fn checked(
-    context: &CommandContext,
+    context: &Context,
     keys: &BTreeSet<KeyRef>,
     options: &Options,
 ) -> anyhow::Result<(Vec<RotationId>, Vec<Plan>)> {
@@ -106,8 +127,8 @@ fn checked(
     Ok((under_way, plans))
 }
 
-/// Shows the plan and asks. `Some`: it ends here.
-fn consent(context: &CommandContext, plans: &[Plan], options: &Options) -> anyhow::Result<Option<Exit>> {
+/// Shows the plan and asks.
+fn consent(context: &Context, plans: &[Plan], options: &Options) -> anyhow::Result<()> {
     for plan in plans {
         context.operator.sheet(Level::Note, &plan.sheet());
     }
@@ -118,7 +139,7 @@ fn consent(context: &CommandContext, plans: &[Plan], options: &Options) -> anyho
     let answer = context.operator.consent(&ConsentQuestion::Rotate { what });
     context.restart_clock();
     match answer {
-        Consent::Given => Ok(None),
+        Consent::Given => Ok(()),
         Consent::Refused => Err(Situation::refused("not-confirmed", "nothing was changed").into()),
         Consent::NoOne => {
             let by_hand = plans.iter().all(|plan| plan.maker == Maker::Person) && !options.stdin;
@@ -139,7 +160,7 @@ fn consent(context: &CommandContext, plans: &[Plan], options: &Options) -> anyho
 }
 
 /// Saves the intent, in our hands.
-fn begin<'a>(context: &'a CommandContext, plan: &Plan, options: &'a Options) -> anyhow::Result<Session<'a>> {
+fn begin<'a>(context: &'a Context, plan: &Plan, options: &'a Options) -> anyhow::Result<Session<'a>> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let id = RotationId::from_random(random);
@@ -189,7 +210,7 @@ fn begin<'a>(context: &'a CommandContext, plan: &Plan, options: &'a Options) -> 
 }
 
 /// Asks whether a leaked key is to die before the places have the new one.
-fn kills_now(context: &CommandContext, plan: &Plan) -> bool {
+fn kills_now(context: &Context, plan: &Plan) -> bool {
     if plan.consumers.is_empty() || context.operator.agreed_beforehand() {
         return false;
     }
@@ -201,12 +222,7 @@ fn kills_now(context: &CommandContext, plan: &Plan) -> bool {
 /// # Errors
 /// Exit 8 when there is none, exit 2 when it is not clear which, exit 9 while
 /// somebody else has it.
-pub fn resume(
-    context: &CommandContext,
-    what: &[Selected],
-    all: bool,
-    options: &Options,
-) -> anyhow::Result<Exit> {
+pub fn resume(context: &Context, what: &[Selected], all: bool, options: &Options) -> anyhow::Result<Outcome> {
     let inventory = context.inventory()?;
     if !all {
         let ids = match what {
@@ -229,7 +245,7 @@ pub fn resume(
         for id in ids {
             ended.push(engine::go(&Session::take(context, options, &id)?)?);
         }
-        return finish(context, &report::Rotations::of(context, &ended), &ended);
+        return Ok(ended.into());
     }
     if options.stdin && inventory.rotations.len() > 1 {
         return Err(Situation::usage("`--stdin` gives one key; name the one that rotates").into());
@@ -238,21 +254,19 @@ pub fn resume(
         let only = inventory.rotations.keys().next().ok_or_else(none)?;
         wants_key(inventory, only, options)?;
     }
-    let mut ended = Vec::new();
-    let mut codes = Vec::new();
+    let mut outcome = Outcome::default();
     for id in inventory.rotations.keys() {
         match Session::take(context, options, id) {
-            Ok(work) => ended.push(engine::go(&work)?),
+            Ok(work) => outcome.ended.push(engine::go(&work)?),
             Err(error) => {
                 // A job that meets another at work leaves it alone.
                 let (_, code, message, _) = crate::exit::situation(&error);
-                context.console.warning(message);
-                codes.push(if code == "rotation-busy" { Exit::Done } else { Exit::Human });
+                context.operator.warning(message);
+                outcome.passed_over.push(if code == "rotation-busy" { Exit::Done } else { Exit::Human });
             }
         }
     }
-    let exit = finish(context, &report::Rotations::of(context, &ended), &ended)?;
-    Ok(Exit::merge(codes.into_iter().chain([exit])))
+    Ok(outcome)
 }
 
 /// Refuses a key on stdin before anything is done, where none is wanted.
@@ -262,10 +276,9 @@ fn wants_key(inventory: &Inventory, id: &RotationId, options: &Options) -> anyho
     Ok(step_create_pasted::must_be_wanted(&snapshot)?)
 }
 
-fn meant(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
+fn meant(context: &Context, what: &[Selected]) -> anyhow::Result<Vec<RotationId>> {
     let inventory = context.inventory()?;
-    let ids: Vec<RotationId> =
-        crate::commands::rotate::report::of(inventory, what).map(|it| it.id.clone()).collect();
+    let ids: Vec<RotationId> = selected_rotations(inventory, what).map(|it| it.id.clone()).collect();
     if ids.is_empty() { Err(none().into()) } else { Ok(ids) }
 }
 
@@ -278,7 +291,7 @@ fn none() -> Situation {
 ///
 /// # Errors
 /// Exit 8 when there is none, exit 2 when there are several.
-pub fn chosen(context: &CommandContext, what: &[Selected]) -> anyhow::Result<RotationId> {
+pub fn chosen(context: &Context, what: &[Selected]) -> anyhow::Result<RotationId> {
     let inventory = context.inventory()?;
     if let [Selected::Key(key)] = what {
         inventory.record(key)?;
@@ -288,7 +301,7 @@ pub fn chosen(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Rot
                 .into()
         });
     }
-    let found: Vec<&Rotation> = report::of(inventory, what).collect();
+    let found: Vec<&Rotation> = selected_rotations(inventory, what).collect();
     match found.as_slice() {
         [only] => Ok(only.id.clone()),
         [] => Err(none().into()),
@@ -301,22 +314,17 @@ pub fn chosen(context: &CommandContext, what: &[Selected]) -> anyhow::Result<Rot
     }
 }
 
-/// Reports what came of it and returns the code that speaks for all.
-///
-/// # Errors
-/// When stdout cannot be written.
-pub fn finish(context: &CommandContext, report: &report::Rotations, ended: &[Ended]) -> anyhow::Result<Exit> {
-    context.console.report(report)?;
-    Ok(Exit::merge(ended.iter().map(|it| it.exit)))
-}
-
-/// Reports rotations as they stand.
-///
-/// # Errors
-/// When the inventory cannot be read.
-pub fn show(context: &CommandContext, ids: &[RotationId]) -> anyhow::Result<()> {
-    let inventory = context.inventory_file.load()?;
-    let rotations = ids.iter().filter_map(|id| inventory.rotations.get(id)).cloned().collect();
-    context.console.report(&report::Rotations::planned(context, &inventory, rotations, &[]))?;
-    Ok(())
+/// Returns the rotations that the arguments mean; none means all.
+pub fn selected_rotations<'a>(
+    inventory: &'a Inventory,
+    what: &'a [Selected],
+) -> impl Iterator<Item = &'a Rotation> {
+    let meant = |rotation: &Rotation| {
+        what.is_empty()
+            || what.iter().any(|it| match it {
+                Selected::Key(key) => rotation.keys.contains(key),
+                Selected::Scope(scope) => rotation.keys.iter().any(|key| scope.covers(&key.scope)),
+            })
+    };
+    inventory.rotations.values().filter(move |it| meant(it))
 }

@@ -1,15 +1,14 @@
 //! `--ack`, `--ack-all`, `--unack`: one line of the inventory each, so that
 //! what two people say in two copies of the file merges.
 
-use crate::commands::CommandContext;
-use crate::commands::rotate::report;
-use crate::commands::rotate::start::{chosen, finish, show};
-use crate::exit::{Exit, Situation};
+use crate::context::Context;
+use crate::exit::Situation;
 use crate::inventory::select::Selected;
 use crate::rotation::{Canary, Delivery, Progress, Rotation, RotationId, Stage};
-use crate::workflow::rotation::engine;
+use crate::workflow::rotation::engine::{self, Ended};
 use crate::workflow::rotation::options::Options;
 use crate::workflow::rotation::session::Session;
+use crate::workflow::rotation::start::chosen;
 
 /// What is said of the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,18 +17,26 @@ pub enum Change {
     TakeBack,
 }
 
+/// What came of it.
+pub enum Acknowledged {
+    /// It was the last one that was waited for: the rotation went on.
+    Resumed(Box<Ended>),
+    /// Others are waited for.
+    Noted(RotationId),
+}
+
 /// Records what a person says of the named places, or of all.
 ///
 /// # Errors
 /// Exit 8 without such a rotation or place; exit 1 at a stage where the places
 /// are not to have the key yet, or have nothing to say any more.
 pub fn run(
-    context: &CommandContext,
+    context: &Context,
     what: &[Selected],
     change: Change,
     names: &[String],
     options: &Options,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<Acknowledged> {
     let id = match what {
         [] if !names.is_empty() => waiting_for(context, names)?,
         _ => chosen(context, what)?,
@@ -86,11 +93,9 @@ pub fn run(
     // The last one was waited for: go on, at least to the grace period; unless
     // somebody is at it, who will see it.
     if let Some(work) = delivered.then(|| Session::take(context, options, &id).ok()).flatten() {
-        let ended = vec![engine::go(&work)?];
-        return finish(context, &report::Rotations::of(context, &ended), &ended);
+        return Ok(Acknowledged::Resumed(Box::new(engine::go(&work)?)));
     }
-    show(context, &[id])?;
-    Ok(Exit::Done)
+    Ok(Acknowledged::Noted(id))
 }
 
 fn known(rotation: &Rotation, name: &str) -> anyhow::Result<()> {
@@ -109,7 +114,7 @@ fn known(rotation: &Rotation, name: &str) -> anyhow::Result<()> {
 }
 
 /// Returns the only rotation that knows all these places.
-fn waiting_for(context: &CommandContext, names: &[String]) -> anyhow::Result<RotationId> {
+fn waiting_for(context: &Context, names: &[String]) -> anyhow::Result<RotationId> {
     let inventory = context.inventory()?;
     let knows = |it: &&Rotation| names.iter().all(|name| it.consumers.iter().any(|held| held.name == *name));
     let found: Vec<&Rotation> = inventory.rotations.values().filter(knows).collect();
