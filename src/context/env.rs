@@ -70,6 +70,12 @@ impl Environment {
         Self { variables: Arc::new(std::env::vars_os().collect()) }
     }
 
+    /// Returns one that holds these variables and no others.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self { variables: Arc::new(variables.collect()) }
+    }
+
     /// Returns a variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<String> {
         self.variables

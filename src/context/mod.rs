@@ -82,7 +82,7 @@ struct Network {
 }
 
 impl Context {
-    /// Wires a command's context; touches no file.
+    /// Wires a command's context in the folders of this machine; touches no file.
     ///
     /// # Errors
     /// When there is no home folder.
@@ -91,7 +91,16 @@ impl Context {
         environment: Environment,
         options: Options,
     ) -> anyhow::Result<Self> {
-        let folders = Folders::find()?;
+        Ok(Self::within(Folders::find()?, operator, environment, options))
+    }
+
+    /// Wires a context whose files are in these folders; touches none.
+    pub fn within(
+        folders: Folders,
+        operator: Arc<dyn Operator>,
+        environment: Environment,
+        options: Options,
+    ) -> Self {
         let path = options.inventory.clone().unwrap_or_else(|| folders.inventory());
         #[cfg(debug_assertions)]
         for (name, arm) in [
@@ -102,7 +111,7 @@ impl Context {
                 arm(point);
             }
         }
-        Ok(Self {
+        Self {
             operator,
             inventory_file: InventoryFile::at(path).waiting(lock_limit(&options)),
             state: StateFolder::at(&folders.state),
@@ -115,7 +124,7 @@ impl Context {
             network: OnceLock::new(),
             asked: RefCell::default(),
             hinted: RefCell::default(),
-        })
+        }
     }
 
     pub fn folders(&self) -> &Folders {

@@ -10,4 +10,5 @@ pub mod other_versions;
 pub mod probe;
 pub mod reduce;
 pub mod requirements;
+pub mod single_key;
 pub mod witness;
