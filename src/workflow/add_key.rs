@@ -116,7 +116,7 @@ pub fn add(
     added.record = keeping.keep(kind, &taken.secret, |record| proof.fill(record))?;
     added.saved = true;
     if let Some(judgement) = &added.judgement {
-        verdict_memory::remember(context, &[(&added.key, &added.record, judgement)])?;
+        verdict_memory::remember(context, &[(&added.key, &added.record, judgement)]);
         smtp_login::record_beside(context, &new_key_proof::net(context)?, &added.key, judgement)?;
     }
     Ok(added)

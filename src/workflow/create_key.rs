@@ -247,7 +247,7 @@ impl Workshop<'_> {
             Ok(())
         })?;
         if let Some(judgement) = &proof.judgement {
-            verdict_memory::remember(self.context, &[(key, &record, judgement)])?;
+            verdict_memory::remember(self.context, &[(key, &record, judgement)]);
         }
         Ok(Added {
             key: key.clone(),

@@ -99,7 +99,7 @@ pub fn run(
         })?;
     }
     if let (Some(judgement), true) = (&judgement, asked.is_some_and(|it| it.is_current())) {
-        remember(context, &[(&key, record, judgement)])?;
+        remember(context, &[(&key, record, judgement)]);
     }
     let exit = told(context, &key, turn, judgement.as_ref(), shown, records);
     let state = if records { turn.state() } else { record.state };

@@ -259,7 +259,7 @@ fn write(
             "the login of `{key}` is recorded, as `{}` tells it and the relay accepts it: {}",
             told.by, told.login
         ));
-        remember(context, &[(key, &record, judgement)])?;
+        remember(context, &[(key, &record, judgement)]);
     }
     Ok(())
 }

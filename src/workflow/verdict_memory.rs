@@ -124,11 +124,9 @@ pub fn basis(record: &Record, scopes: &[(&Scope, Option<Domain>)], us_rule: bool
 }
 
 /// Remembers the judgements of records, each on the secret that is recorded.
-/// Nothing is written for none.
-///
-/// # Errors
-/// When the state folder cannot be written.
-pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) -> anyhow::Result<()> {
+/// Nothing is written for none. A state folder that cannot be written is a
+/// warning: what was proven is proven all the same.
+pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) {
     let judged = judged.iter().map(|(_, record, judgement)| Proven {
         record,
         asked: Asked::Recorded,
@@ -140,11 +138,16 @@ pub fn remember(context: &Context, judged: &[(&KeyRef, &Record, &Judgement)]) ->
 }
 
 /// Remembers the judgements of records and what else was found, but nothing of
-/// another secret than the record's.
-///
-/// # Errors
-/// As [`remember`].
-pub fn remember_more(context: &Context, judged: Vec<Proven<'_>>) -> anyhow::Result<()> {
+/// another secret than the record's. A state folder that cannot be written is a
+/// warning.
+pub fn remember_more(context: &Context, judged: Vec<Proven<'_>>) {
+    if let Err(error) = save(context, judged) {
+        // What was done stays done; only the next run knows less.
+        context.operator.warning(format!("the verdict is not remembered: {error:#}"));
+    }
+}
+
+fn save(context: &Context, judged: Vec<Proven<'_>>) -> anyhow::Result<()> {
     let now = context.now();
     let mut news = BTreeMap::new();
     for it in judged.into_iter().filter(|it| it.asked.is_current()) {

@@ -303,3 +303,14 @@ fn a_link_in_the_state_folder_is_neither_read_nor_written_through() {
     let _ = rig.run(&["validate"]);
     assert_eq!(std::fs::read_to_string(&precious).unwrap(), "mine");
 }
+
+#[test]
+fn what_is_done_is_not_called_failed_for_want_of_a_memory() {
+    let rig = crate::rotation::rig::Rig::new();
+    let state = rig.world.path("home/.local/state/keyctl");
+    std::fs::create_dir_all(state.join("verdicts.json")).unwrap();
+    let data = rig.world.data(&["validate"], 0);
+    assert_eq!(data["summary"]["valid"], 1, "{data}");
+    let rotation = rig.rotate(&["mailgun@acme", "--yes"], 0);
+    assert_eq!(rotation["stage"], "grace");
+}

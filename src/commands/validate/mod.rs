@@ -193,7 +193,7 @@ fn conclude<'r>(
     let proven = run.proven(&judged);
     // What is made of ten thousand results can have their memory.
     drop((batch, places, before, evidence));
-    verdict_memory::remember_more(context, proven)?;
+    verdict_memory::remember_more(context, proven);
     let results = report::Results::new(judged, probes, complete, now);
     results.say_unexpected(context, args.expect);
     let exit = Exit::merge([results.exit(args), results.publish(context, args)?]);

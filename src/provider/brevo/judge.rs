@@ -188,7 +188,7 @@ pub fn relay(failure: &SmtpFailure, login: &str) -> Finding {
         return not_activated_finding(&failure.message);
     }
     match (failure.phase, code) {
-        (_, 525) => {
+        (phase, 525) if phase >= Phase::Auth => {
             let detail = "Brevo's relay blocks this address (525); neither key nor login is proven";
             let hint = format!("authorise it at {AUTHORISED_IPS}; a new key would not help");
             Finding::new(Reason::IpBlocked, detail).hint(hint)

@@ -51,7 +51,8 @@ fn told(work: &Session<'_>, before: &Snapshot) -> anyhow::Result<()> {
     let judgement = work.judge(after.key(), after.record()?, &secret)?;
     let records = after.rotation.keys.iter().filter_map(|key| after.inventory.keys.get_key_value(key));
     let judged: Vec<_> = records.map(|(key, record)| (key, record, &judgement)).collect();
-    remember(work.context, &judged)
+    remember(work.context, &judged);
+    Ok(())
 }
 
 /// Somebody may have replaced the key by hand in the meantime.
