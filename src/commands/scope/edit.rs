@@ -175,7 +175,7 @@ pub fn remove(scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
             Consent::Given => {}
             Consent::Refused => return Err(Situation::refused("not-confirmed", "nothing was removed").into()),
             Consent::NoOne => {
-                return Err(Situation::refused("needs-yes", format!("`{scope}` has {locations} locations"))
+                return Err(Situation::refused("not-confirmed", format!("`{scope}` has {locations} locations"))
                     .hint("remove them with it: `--yes`")
                     .into());
             }

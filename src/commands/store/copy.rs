@@ -78,7 +78,7 @@ fn consent(context: &CommandContext, from: &str, to: &str) -> anyhow::Result<()>
     match context.operator.consent(&question) {
         Consent::Given => Ok(()),
         Consent::Refused | Consent::NoOne => {
-            Err(Situation::refused("needs-yes", format!("nothing was copied or deleted from `{from}`"))
+            Err(Situation::refused("not-confirmed", format!("nothing was copied or deleted from `{from}`"))
                 .hint("agree with --yes")
                 .into())
         }
