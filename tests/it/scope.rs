@@ -171,3 +171,27 @@ fn help_completions_and_manual_pages_come_from_one_table() {
     let ran = super::support::world::finish(asked, "").exits(0);
     assert_eq!(ran.stdout.trim(), "mailgun@acme/berlin", "{}", ran.stderr);
 }
+
+#[test]
+fn a_cell_that_looks_like_a_key_is_refused_with_its_line() {
+    let world = World::new();
+    let key = [&"0".repeat(32), "-", &"1".repeat(8), "-", &"2".repeat(8)].concat();
+    for row in [format!("{key},Berlin"), format!("ABCDEFGHIJKLMNOPQRST,{key}")] {
+        std::fs::write(world.path("l.csv"), format!("id,name\n{row}\n")).unwrap();
+        let ran = world
+            .run(&[
+                "scope",
+                "import",
+                "acme",
+                "--from-csv",
+                "l.csv",
+                "--id-column",
+                "id",
+                "--name-column",
+                "name",
+            ])
+            .exits(2);
+        assert!(ran.stderr.contains("line 2") && !ran.stderr.contains(&key), "{}", ran.stderr);
+        assert!(!world.inventory().contains(&key));
+    }
+}

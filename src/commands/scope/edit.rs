@@ -175,9 +175,12 @@ pub fn remove(scope: &Scope, context: &CommandContext) -> anyhow::Result<Exit> {
             Consent::Given => {}
             Consent::Refused => return Err(Situation::refused("not-confirmed", "nothing was removed").into()),
             Consent::NoOne => {
-                return Err(Situation::refused("not-confirmed", format!("`{scope}` has {locations} locations"))
-                    .hint("remove them with it: `--yes`")
-                    .into());
+                return Err(Situation::refused(
+                    "not-confirmed",
+                    format!("`{scope}` has {locations} locations"),
+                )
+                .hint("remove them with it: `--yes`")
+                .into());
             }
         }
     }

@@ -235,7 +235,7 @@ fn a_leaked_key_can_die_at_once() {
 }
 
 /// A HighLevel company with locations, recorded, and its token.
-fn company(rig: &mut Rig, names: &[&str]) -> String {
+pub fn company(rig: &mut Rig, names: &[&str]) -> String {
     let post = |path: &str, body: Value| rig.sandbox.control("POST", path, body);
     let company = post("/highlevel/companies", json!({}))["id"].as_str().unwrap().to_owned();
     let mut text = format!("\n[agency.acme]\nhighlevel_id = \"{company}\"\ndomain = \"mg.acme.example\"\n");
@@ -497,4 +497,23 @@ fn a_location_that_is_gone_is_no_place() {
     rig.world.write_inventory(&text);
     let rotation = rig.rotate(&["mailgun@acme", "--yes"], 0);
     assert_eq!((states(&rotation), &rotation["stage"]), ("pushed".to_owned(), &json!("grace")));
+}
+
+#[test]
+fn who_looked_at_one_damaged_place_has_not_agreed_to_the_others() {
+    let mut rig = Rig::new();
+    let company = company(&mut rig, &["berlin", "rome"]);
+    let path = format!("/highlevel/companies/{company}/settings");
+    rig.sandbox.control("PUT", &path, json!({"put_loses": ["name"]}));
+    let add = ["consumer", "add", "mailgun@acme", "HighLevel", "--kind", "highlevel", "--each-location"];
+    let _ = rig.run(&add).exits(0);
+    assert_eq!(states(&rig.rotate(&["mailgun@acme", "--yes"], 1)), "damaged todo");
+    let _ = rig.run(&["rotate", "mailgun@acme", "--ack", "HighLevel berlin"]);
+    // Another machine knows only what the inventory says.
+    std::fs::remove_dir_all(rig.world.path("home/.local/state/keyctl")).unwrap();
+    for job in [&["--resume", "--all"][..], &["--resume", "--all", "--yes"]] {
+        let rotation = rig.rotate(job, 6);
+        assert_eq!(states(&rotation), "acked todo", "{job:?}");
+        assert_eq!(rotation["next"]["by"], "human", "{rotation}");
+    }
 }

@@ -22,16 +22,20 @@ fn stopped(child: &mut Child) -> bool {
     panic!("neither stopped nor ended");
 }
 
-fn wake(child: &mut Child) {
+/// Lets it go on to its end, and returns what it said.
+fn wake(child: &mut Child) -> String {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
     child.wait().unwrap();
+    said
 }
 
 fn stopping(rig: &Rig, arguments: &[&str], point: usize, input: &str) -> Child {
     let mut command: Command = rig.world.command(arguments);
     command.env("KEYCTL_DEBUG_STOP_AT", point.to_string());
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
     child
@@ -105,4 +109,51 @@ fn the_loser_that_exchanges_a_pasted_key_leaves_the_one_in_use() {
         assert!(known.contains(&current), "stopped at point {point}: {}", took.stderr);
     }
     assert!(points > 4, "only {points} points were tried");
+}
+
+#[test]
+fn the_loser_of_a_take_over_writes_no_place_with_a_key_that_was_taken_back() {
+    let mut tried = 0;
+    for point in 20..48 {
+        let mut rig = Rig::new();
+        let _ = super::consumers::company(&mut rig, &["berlin", "rome"]);
+        let add = ["consumer", "add", "mailgun@acme", "HL", "--kind", "highlevel", "--each-location"];
+        let _ = rig.run(&add).exits(0);
+        let mut loser = stopping(&rig, &["rotate", "mailgun@acme", "--yes"], point, "");
+        if !stopped(&mut loser) {
+            break;
+        }
+        // Only where the second location is about to be written.
+        let status = rig.status();
+        let places: Vec<&str> = status
+            .first()
+            .and_then(|it| it["consumers"].as_array())
+            .map(|it| it.iter().map(|it| it["state"].as_str().unwrap()).collect())
+            .unwrap_or_default();
+        if places != ["pushed", "todo"] {
+            wake(&mut loser);
+            continue;
+        }
+        rig.after(STALE);
+        let _ = rig.run(&["rotate", "mailgun@acme", "--rollback", "--take-over", "--yes", "--timeout", "2s"]);
+        let back = rig.get("mailgun@acme", "current").unwrap();
+        let said = wake(&mut loser);
+        if back != rig.started_with["mailgun@acme"].secret {
+            continue; // the loser held the lock, and nothing was taken back
+        }
+        tried += 1;
+        // The winner may have waited for a lock that the loser held.
+        let _ = rig.run(&["rotate", "mailgun@acme", "--resume", "--yes"]);
+        let state = rig.sandbox.control("GET", "/state", serde_json::Value::Null)["highlevel"].to_string();
+        let dead = rig.state()["keys"].as_array().unwrap().iter().filter(|it| it["works"] == false).count();
+        let works = rig.working();
+        assert_eq!(works.len(), 1, "point {point}: {dead} dead, {works:?}");
+        for key in rig.state()["keys"].as_array().unwrap().iter().filter(|it| it["works"] == false) {
+            let secret = key["secret"].as_str().unwrap();
+            // Stopped when the request was as good as sent: then the place is named.
+            let told = said.contains("`HL rome` got the key all the same");
+            assert!(told || !state.contains(secret), "point {point}: a location has a dead key: {said}");
+        }
+    }
+    assert!(tried > 0, "no point was met");
 }
