@@ -149,11 +149,8 @@ impl Wanted {
 
 fn facet(key: &KeyRef) -> Result<&'static dyn Permissions, Situation> {
     provider::provider(key.provider).permissions().ok_or_else(|| {
-        let hint = match key.provider {
-            ProviderId::Brevo => "Brevo shows an API key's permissions in its console only",
-            ProviderId::Highlevel => "HighLevel shows a token's scopes under Private Integrations only",
-            ProviderId::Mailgun | ProviderId::Klaviyo => "`keyctl validate` tells whether the key works",
-        };
+        let page = provider::provider(key.provider).terms().permissions_page;
+        let hint = page.unwrap_or("`keyctl validate` tells whether the key works");
         Situation::usage(format!("{} does not tell what a key may do", key.provider)).hint(hint)
     })
 }

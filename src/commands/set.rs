@@ -6,8 +6,9 @@ use serde_json::Value;
 use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, ProviderId, Record, Region};
+use crate::key::{Domain, Expiry, KeyRef, KeyRefArg, Kind, Record, Region};
 use crate::output::{Page, Report, Tone};
+use crate::provider;
 use crate::workflow::create_announcement::must_be_settled;
 use crate::workflow::domains::selectable;
 use crate::workflow::domains::selectable::Checked;
@@ -80,7 +81,7 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     }
     if let Some(domain) = &args.domain
         && !args.force
-        && key.provider == ProviderId::Mailgun
+        && provider::provider(key.provider).terms().sends_for_highlevel
         && selectable::check(context, inventory, &key.scope, domain)? == Checked::NoKey
     {
         context.console.warning(format!(

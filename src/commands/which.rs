@@ -10,6 +10,7 @@ use crate::inventory::Inventory;
 use crate::key::resolve::{Effective, Origin};
 use crate::key::{Domain, KeyRef, KeyState, Kind, Name, ProviderId, Region, Scope};
 use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::provider;
 
 /// Arguments of `which`.
 #[derive(Debug, clap::Args)]
@@ -44,14 +45,18 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     lines.extend(
         not_in_effect(inventory, &args.scope, &effective).into_iter().filter(|it| wanted(it.provider)),
     );
-    let mailgun_decides = inventory.us_rule(&args.scope.agency) && !elsewhere && wanted(ProviderId::Mailgun);
-    if mailgun_decides && !lines.iter().any(|it| it.provider == ProviderId::Mailgun && it.key.is_some()) {
+    // With these keys HighLevel sends.
+    let decides = provider::sender_for_highlevel()
+        .filter(|it| inventory.us_rule(&args.scope.agency) && !elsewhere && wanted(*it));
+    if let Some(sender) = decides
+        && !lines.iter().any(|it| it.provider == sender && it.key.is_some())
+    {
         context.console.note(format!(
             "note: no Mailgun key is recorded for `{}`: as far as is known, HighLevel sends its mail with LC Email",
             args.scope
         ));
-        if !lines.iter().any(|it| it.provider == ProviderId::Mailgun) {
-            lines.push(Line::none(ProviderId::Mailgun, None, None));
+        if !lines.iter().any(|it| it.provider == sender) {
+            lines.push(Line::none(sender, None, None));
         }
     }
     lines.sort_by(|a, b| (a.key.is_none(), &a.key, a.provider).cmp(&(b.key.is_none(), &b.key, b.provider)));

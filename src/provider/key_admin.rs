@@ -14,6 +14,7 @@ pub struct RemoteKey {
     pub id: String,
     /// The description or name it was given.
     pub name: Option<String>,
+    /// `None`: no key that somebody keeps, such as a session of the console.
     pub kind: Option<Kind>,
     pub role: Option<String>,
     pub domain: Option<String>,

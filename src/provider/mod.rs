@@ -18,6 +18,7 @@ mod locations;
 pub mod mailgun;
 mod paste;
 mod permissions;
+mod terms;
 mod test_mail;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use key_admin::{CreatedKey, Family, KeyAdmin, KeySwitch, NewKey, RemoteKey, 
 pub use locations::{FieldChange, LocationSnapshot, Locations, MailgunPush, RemoteLocation};
 pub use paste::{Form, Identified, Unwrapped, form, identify, unwrap};
 pub use permissions::{PermissionState, Permissions};
+pub use terms::{DomainTerms, DotenvNames, KeyRoles, Terms};
 pub use test_mail::{Delivery, Fate, MailEvent, Sent, TestMail};
 
 use std::time::Instant;
@@ -40,7 +42,7 @@ use jiff::Timestamp;
 
 use crate::clock::Span;
 use crate::http::{Failure, Host, Http, Patience, Reply, Request};
-use crate::key::{Domain, Judgement, Kind, ProviderId, Reason, Region, Secret};
+use crate::key::{Domain, Judgement, Kind, ProviderId, Reason, Region, Scope, Secret};
 use crate::smtp::{Relay, Smtp};
 
 /// The way out, the hour, and the moment to give up.
@@ -195,7 +197,11 @@ pub trait Provider: Sync {
     /// Returns the id of the account that a key names inside itself, offline.
     fn embedded_account(&self, secret: &Secret) -> Option<String>;
 
-    /// Returns what its console and its rules make of a key's life.
+    /// Returns the kind of key that an agency, or one of its locations, has of
+    /// its own, where the place decides; `None`: it does not.
+    fn kind_at(&self, scope: &Scope) -> Option<Kind>;
+
+    /// Returns what its console and its rules make of its keys.
     fn terms(&self) -> Terms;
 
     /// Returns what it can do beyond a check.
@@ -234,21 +240,6 @@ pub trait Provider: Sync {
     fn locations(&self) -> Option<&dyn Locations> {
         self.facets().locations
     }
-}
-
-/// What a provider makes of a key's life.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// Its console clones keys, permissions and all: what one may do is then
-    /// found out before a person makes another like it.
-    pub clones: bool,
-    /// The shortest and longest life that a key with an end can be given.
-    pub lifetimes: Option<(Span, Span)>,
-    /// How long a key may lie unused before the provider ends it.
-    pub idle_limit: Option<Span>,
-    /// How long an old key lives beside the one that replaces it, where the
-    /// provider's own way of rotating ends it by itself.
-    pub overlap_limit: Option<Span>,
 }
 
 /// What a provider can do beyond a check, each where it can.
@@ -290,4 +281,9 @@ pub fn provider(id: ProviderId) -> &'static dyn Provider {
         ProviderId::Klaviyo => &klaviyo::Klaviyo,
         ProviderId::Highlevel => &highlevel::Highlevel,
     }
+}
+
+/// Returns the provider whose keys HighLevel sends with.
+pub fn sender_for_highlevel() -> Option<ProviderId> {
+    TABLE.iter().find(|it| it.terms().sends_for_highlevel).map(|it| it.id())
 }

@@ -53,6 +53,9 @@ pub trait TestMail: Sync {
     /// Sends a template of the provider's as a test.
     fn send_template(&self, call: Call<'_>, template: &str, to: &str) -> Outcome<Sent>;
 
+    /// Returns what test mode proves or costs, where that is worth a word.
+    fn test_mode_note(&self) -> Option<&'static str>;
+
     /// Asks what became of it; needs a key that may read events.
     fn follow(
         &self,

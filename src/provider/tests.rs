@@ -165,3 +165,33 @@ fn every_provider_has_its_row_in_the_order_of_listings() {
         assert_eq!(super::provider(id).id(), id);
     }
 }
+
+#[test]
+fn a_variable_belongs_to_one_provider_which_also_hands_it_out() {
+    let mut taken = std::collections::BTreeSet::new();
+    for provider in super::TABLE {
+        let names = provider.terms().dotenv;
+        assert!(!names.secrets.is_empty(), "{}", provider.id());
+        for (name, kind) in names.secrets {
+            assert!(taken.insert(*name), "{name} is in two rows");
+            assert!(kind.is_none_or(|it| provider.id().kinds().contains(&it)), "{name}");
+        }
+        for name in [names.login, names.domain, names.region].into_iter().flatten() {
+            assert!(provider.handout_names().contains(&name), "{name} is never handed out");
+        }
+    }
+}
+
+#[test]
+fn the_rows_of_a_provider_agree_with_each_other() {
+    let senders = super::TABLE.iter().filter(|it| it.terms().sends_for_highlevel);
+    assert_eq!(senders.count(), 1, "HighLevel sends with the keys of one provider");
+    for provider in super::TABLE {
+        let (id, terms) = (provider.id(), provider.terms());
+        assert_eq!(terms.regions.is_empty(), terms.domains.wrong_region.is_none(), "{id}");
+        assert_eq!(terms.regions.is_empty(), terms.dotenv.region.is_none(), "{id}");
+        assert!(terms.bound_kinds.iter().all(|it| id.kinds().contains(it)), "{id}");
+        assert!(terms.roles.is_none_or(|it| id.kinds().contains(&it.kind)), "{id}");
+        assert!(provider.permissions().is_none() || terms.permissions_page.is_none(), "{id}");
+    }
+}

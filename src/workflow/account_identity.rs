@@ -2,7 +2,8 @@
 //! account id, or by the keys and domains seen together with it.
 
 use crate::inventory::Inventory;
-use crate::key::{Domain, Judgement, KeyRef, Kind, ProviderId, Reason, Record};
+use crate::key::{Domain, Judgement, KeyRef, Kind, Reason, Record};
+use crate::provider;
 use crate::state::Evidence;
 
 /// Something that tells an account from others.
@@ -54,12 +55,8 @@ pub fn judge(
 
 /// Returns the id at HighLevel of the scope that a token of this kind is for.
 fn highlevel_id<'a>(inventory: &'a Inventory, key: &KeyRef, kind: Kind) -> Option<&'a str> {
-    let fits = match kind {
-        Kind::Agency => key.scope.location.is_none(),
-        Kind::Location => key.scope.location.is_some(),
-        _ => false,
-    };
-    let place = inventory.place(&key.scope).filter(|_| fits && key.provider == ProviderId::Highlevel)?;
+    let own = provider::provider(key.provider).kind_at(&key.scope);
+    let place = inventory.place(&key.scope).filter(|_| own == Some(kind))?;
     place.highlevel_id.as_deref()
 }
 

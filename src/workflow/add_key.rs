@@ -4,7 +4,7 @@
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::key::{Judgement, KeyRef, Kind, ProviderId, Reason, Record, Verdict};
+use crate::key::{Judgement, KeyRef, Kind, Reason, Record, Verdict};
 use crate::operator::Presence;
 use crate::operator::{Consent, ConsentQuestion};
 use crate::provider;
@@ -225,8 +225,7 @@ fn unclear(
 ) -> anyhow::Result<(Kind, Option<Judgement>)> {
     // A token that sees one location may be either; its place says which is meant.
     let either = judgement.accepted() || judgement.has(Reason::PermissionNotCheckable);
-    if key.provider == ProviderId::Highlevel && either {
-        let kind = if key.scope.location.is_some() { Kind::Location } else { Kind::Agency };
+    if let Some(kind) = provider::provider(key.provider).kind_at(&key.scope).filter(|_| either) {
         return Ok((kind, None));
     }
     context.operator.note(format!("note: {}", judgement.detail));

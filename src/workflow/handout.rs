@@ -165,8 +165,8 @@ fn nearest<'a>(
     let level: Vec<Effective<'a>> =
         group.iter().filter(|it| !has_own || it.origin == Origin::Own).copied().collect();
     let mut kinds = provider.kinds().to_vec();
-    if provider == ProviderId::Highlevel && scope.location.is_some() {
-        kinds.reverse();
+    if let Some(own) = provider::provider(provider).kind_at(scope) {
+        kinds.sort_by_key(|it| *it != own);
     }
     let of_kind =
         |kind: &Kind| level.iter().filter(|it| it.record.kind == *kind).copied().collect::<Vec<_>>();
@@ -236,8 +236,8 @@ impl Handed<'_> {
 
     /// Returns the region the key is used in; `None` for providers with one.
     pub fn region(&self) -> Option<Region> {
-        let assumed = (self.key.provider == ProviderId::Mailgun).then_some(Region::Us);
-        self.record.region.or(assumed)
+        let assumed = provider::provider(self.key.provider).terms().regions.first();
+        self.record.region.or(assumed.copied())
     }
 
     /// Reads the secret and returns the key as variables; `overrides` are the

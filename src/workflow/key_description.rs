@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::exit::Situation;
 use crate::key::text::{first_unprintable, printable};
 use crate::key::{Consumer, Domain, Expiry, KeyRef, Kind, ProviderId, Record, Region};
+use crate::provider::Terms;
 use crate::{clock, provider};
 
 /// What was said; `None` and empty lists change nothing.
@@ -26,6 +27,10 @@ pub struct Described {
     pub no_less_than: Vec<String>,
 }
 
+fn terms(id: ProviderId) -> Terms {
+    provider::provider(id).terms()
+}
+
 impl Described {
     /// Checks what can be checked without the secret.
     ///
@@ -39,7 +44,7 @@ impl Described {
             return Err(Situation::usage(format!("{provider} has no `{kind}` keys"))
                 .hint(format!("`--kind` may be: {known}")));
         }
-        if self.region.is_some() && provider != ProviderId::Mailgun {
+        if self.region.is_some() && terms(provider).regions.is_empty() {
             return Err(Situation::usage(format!("{provider} has no regions; leave `--region` out")));
         }
         one_line("--login", self.login.as_deref())?;
@@ -64,16 +69,18 @@ impl Described {
             return Err(Situation::usage("a sending key belongs to one domain, which must be known")
                 .hint("name it: `--domain DOMAIN`"));
         }
-        if kind == Kind::Smtp && provider == ProviderId::Mailgun && self.login.is_none() {
+        // Where another key of the account tells the login, it is looked up later.
+        let told = provider::provider(provider).login_teller(kind).is_some();
+        if kind == Kind::Smtp && !told && self.login.is_none() {
             return Err(Situation::usage("an SMTP password is of no use without its login")
                 .hint("name it: `--login user@domain`"));
         }
         Ok(())
     }
 
-    /// A Mailgun login is whole with its domain, and tells it.
+    /// A login that belongs to a domain is whole with it, and tells it.
     fn complete_login(&mut self, provider: ProviderId) {
-        if provider != ProviderId::Mailgun {
+        if !terms(provider).bound_kinds.contains(&Kind::Smtp) {
             return;
         }
         let Some(login) = &self.login else { return };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::inventory::Inventory;
-use crate::key::{Expiry, Judgement, KeyRef, Kind, ProviderId, Reason, Record, RecordId, Region, Secret};
+use crate::key::{Expiry, Judgement, KeyRef, Kind, Reason, Record, RecordId, Region, Secret};
 use crate::provider;
 use crate::provider::{Credential, Net};
 use crate::workflow::key_description::Described;
@@ -139,7 +139,7 @@ impl<'a> Proof<'a> {
 
 /// An account key that HighLevel is to use needs a domain that can be chosen.
 fn judge_domains(judgement: &mut Judgement, key: &KeyRef, kind: Kind, inventory: &Inventory) {
-    let applies = key.provider == ProviderId::Mailgun
+    let applies = provider::provider(key.provider).terms().sends_for_highlevel
         && kind == Kind::Account
         && judgement.accepted()
         && (inventory.us_rule(&key.scope.agency) || key.scope.location.is_some())

@@ -54,13 +54,13 @@ impl<'a> New<'a> {
             .map(|it| crate::workflow::clone_key::read(context, it, &key, permissions.is_empty()));
         let like = like.transpose()?;
         let model = like.as_ref().map(|it| &it.record);
-        let usual = match (options.domain.is_some(), key.provider) {
-            (true, ProviderId::Mailgun) => Kind::Sending,
-            (_, ProviderId::Highlevel) if key.scope.location.is_some() => Kind::Location,
-            (_, provider) => provider.kinds()[0],
-        };
+        let vendor = provider::provider(key.provider);
+        let bound_kinds = vendor.terms().bound_kinds;
+        let of_domain = bound_kinds.first().copied().filter(|_| options.domain.is_some());
+        let usual =
+            of_domain.or_else(|| vendor.kind_at(&key.scope)).unwrap_or_else(|| key.provider.kinds()[0]);
         let kind = options.kind.or(model.map(|it| it.kind)).unwrap_or(usual);
-        let bound = matches!(kind, Kind::Sending | Kind::Smtp) && key.provider == ProviderId::Mailgun;
+        let bound = bound_kinds.contains(&kind);
         let domain = options
             .domain
             .clone()
@@ -185,27 +185,26 @@ pub fn asked_for(said: &[String]) -> Result<Vec<String>, Situation> {
     Ok(names)
 }
 
-/// The roles of Mailgun's keys (OpenAPI document, `POST /v1/keys`).
-pub const ROLES: [&str; 4] = ["admin", "developer", "basic", "support"];
-
-pub fn role(
+fn role(
     options: &NewKeyOptions,
     key: &KeyRef,
     kind: Kind,
     like: Option<&Record>,
 ) -> Result<Option<String>, Situation> {
+    let roles = provider::provider(key.provider).terms().roles;
     let Some(said) = &options.role else {
-        return Ok(like.and_then(|it| it.role.clone()).filter(|it| ROLES.contains(&it.as_str())));
+        let known = |role: &String| roles.is_some_and(|it| it.names.contains(&role.as_str()));
+        return Ok(like.and_then(|it| it.role.clone()).filter(known));
     };
-    if key.provider != ProviderId::Mailgun || kind != Kind::Account {
+    let Some(roles) = roles.filter(|it| it.kind == kind) else {
         return Err(Situation::usage("only account keys of Mailgun have a role; leave `--role` out"));
-    }
+    };
     let said = said.to_lowercase();
-    if ROLES.contains(&said.as_str()) {
+    if roles.names.contains(&said.as_str()) {
         return Ok(Some(said));
     }
     Err(Situation::usage(format!("`{}` is no role", crate::key::text::printable(&said, 40)))
-        .hint(format!("known: {}", ROLES.join(", "))))
+        .hint(format!("known: {}", roles.names.join(", "))))
 }
 
 /// `news-20261122@mg.acme.example`

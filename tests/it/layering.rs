@@ -307,6 +307,43 @@ fn assumptions_are_counted() {
     assert_eq!(found, entered);
 }
 
+/// Where a provider is still named by its id outside `provider`, by file: what
+/// differs by vendor is asked of the provider. Only fewer may come. Each of
+/// these means HighLevel as the platform that locations are at, not as a vendor
+/// among others.
+const NAMED_PROVIDERS: &[(&str, usize)] = &[
+    // A record of this provider says that the agency is at HighLevel; the
+    // inventory may not ask a provider.
+    ("inventory/mod.rs", 1),
+    // The kind of consumer `highlevel` writes the locations of HighLevel.
+    ("workflow/consumers/highlevel_location.rs", 1),
+    // The way through its own settings, for a place that is named after it.
+    ("workflow/consumers/paste_page.rs", 1),
+    // The token that writes the location.
+    ("workflow/consumers/target.rs", 1),
+    // The list of locations is HighLevel's.
+    ("workflow/location_import/highlevel_list.rs", 1),
+];
+
+#[test]
+fn no_provider_is_matched_by_its_id() {
+    let mut found = BTreeMap::new();
+    for (file, text) in sources() {
+        if file.starts_with("provider/") {
+            continue;
+        }
+        let named = ["Mailgun", "Brevo", "Klaviyo", "Highlevel"]
+            .map(|it| text.matches(&format!("ProviderId::{it}")).count());
+        let named: usize = named.into_iter().sum();
+        if named > 0 {
+            found.insert(file, named);
+        }
+    }
+    let entered: BTreeMap<String, usize> =
+        NAMED_PROVIDERS.iter().map(|(file, n)| ((*file).to_owned(), *n)).collect();
+    assert_eq!(found, entered);
+}
+
 #[test]
 fn nothing_panics_for_want_of_a_value_or_is_left_to_do() {
     let mut wrong = Vec::new();

@@ -13,22 +13,12 @@ use crate::exit;
 use crate::exit::{Exit, Situation};
 use crate::key::{Domain, KeyRef, Kind, Name, ProviderId, Region, Scope, Secret};
 use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::provider;
 use crate::workflow::add_key::Wanted;
 use crate::workflow::key_description::Described;
 use crate::workflow::secret_input::Taken;
 use crate::workflow::store_secret::Existing;
 use crate::workflow::{add_key, secret_input};
-
-/// The names programs use for a secret, and what it is then.
-const SECRETS: [(&str, ProviderId, Option<Kind>); 7] = [
-    ("MAILGUN_API_KEY", ProviderId::Mailgun, None),
-    ("MAILGUN_SMTP_PASSWORD", ProviderId::Mailgun, Some(Kind::Smtp)),
-    ("BREVO_API_KEY", ProviderId::Brevo, Some(Kind::Api)),
-    ("BREVO_SMTP_KEY", ProviderId::Brevo, Some(Kind::Smtp)),
-    ("KLAVIYO_API_KEY", ProviderId::Klaviyo, Some(Kind::Private)),
-    ("HIGHLEVEL_TOKEN", ProviderId::Highlevel, None),
-    ("SENDINBLUE_API_KEY", ProviderId::Brevo, Some(Kind::Api)),
-];
 
 /// More than any `.env` file has.
 const LONGEST: u64 = 1024 * 1024;
@@ -156,6 +146,14 @@ fn quoted(text: &str, quote: char) -> Option<String> {
     None
 }
 
+/// Returns whose secret programs keep in a variable, and what kind it is then.
+fn named(variable: &str) -> Option<(ProviderId, Option<Kind>)> {
+    provider::TABLE.iter().find_map(|vendor| {
+        let (_, kind) = vendor.terms().dotenv.secrets.iter().find(|(name, _)| *name == variable)?;
+        Some((vendor.id(), *kind))
+    })
+}
+
 /// Finds the keys: by the names that programs use, else by a text that can be
 /// nothing else.
 fn find(args: &Args, scope: &Scope, entries: &[Entry]) -> Vec<Found> {
@@ -166,9 +164,8 @@ fn find(args: &Args, scope: &Scope, entries: &[Entry]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for entry in entries.iter().filter(|it| !it.value.is_empty()) {
         let taken = secret_input::look_at(&entry.value);
-        let known = SECRETS.iter().find(|(name, ..)| *name == entry.name);
-        let (provider, kind) = match (known, taken.candidates.first()) {
-            (Some((_, provider, kind)), _) => (*provider, *kind),
+        let (provider, kind) = match (named(&entry.name), taken.candidates.first()) {
+            (Some(known), _) => known,
             (None, Some((provider, candidate))) if candidate.certain => (*provider, Some(candidate.kind)),
             (None, _) => continue,
         };
@@ -179,16 +176,16 @@ fn find(args: &Args, scope: &Scope, entries: &[Entry]) -> Vec<Found> {
             key = KeyRef::new(provider, Some(label), scope.clone());
         }
         let mut described = Described { kind, ..args.described() };
-        match (provider, kind) {
-            (ProviderId::Mailgun, Some(Kind::Smtp)) => described.login = value("MAILGUN_SMTP_LOGIN"),
-            (ProviderId::Brevo, Some(Kind::Smtp)) => described.login = value("BREVO_SMTP_LOGIN"),
-            (ProviderId::Mailgun, _) => {
-                described.domain = value("MAILGUN_DOMAIN").and_then(|it| Domain::parse(&it).ok());
+        let names = provider::provider(provider).terms().dotenv;
+        match (kind, names.login, names.domain) {
+            (Some(Kind::Smtp), Some(login), _) => described.login = value(login),
+            (Some(Kind::Smtp), None, _) | (_, _, None) => {}
+            (_, _, Some(domain)) => {
+                described.domain = value(domain).and_then(|it| Domain::parse(&it).ok());
             }
-            _ => {}
         }
-        if provider == ProviderId::Mailgun {
-            let said = value("MAILGUN_API_REGION").and_then(|it| it.to_lowercase().parse::<Region>().ok());
+        if let Some(region) = names.region {
+            let said = value(region).and_then(|it| it.to_lowercase().parse::<Region>().ok());
             described.region = described.region.or(said);
         }
         let wanted = Wanted { key, described };

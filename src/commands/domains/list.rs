@@ -11,6 +11,7 @@ use crate::domain::{DnsState, DnsSummary, DomainType, SendingDomain, UsRule};
 use crate::exit::Exit;
 use crate::key::{KeyRef, ProviderId, Reason, Region, Verdict};
 use crate::output::{Cell, Page, Report, Table, Tone};
+use crate::provider;
 use crate::provider::{DomainListing, Net, Trouble};
 use crate::workflow::domains::DomainQuestion;
 use crate::workflow::domains::keys_to_ask;
@@ -176,7 +177,7 @@ impl Found {
             if count == 0 {
                 continue;
             }
-            if count > most_details(provider) {
+            if count > provider::provider(provider).terms().domains.most_details {
                 context.console.note(format!(
                     "note: the DNS of {count} {provider} domains was not asked for, one by one; `--explain DOMAIN` tells it"
                 ));
@@ -221,16 +222,6 @@ impl Found {
 
 fn count(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}
-
-/// The most domains whose DNS is asked for one by one: a request each. Brevo
-/// allows 100 calls an hour for all keys of an account.
-fn most_details(provider: ProviderId) -> usize {
-    match provider {
-        ProviderId::Mailgun => 25,
-        ProviderId::Brevo => 5,
-        ProviderId::Klaviyo | ProviderId::Highlevel => 0,
-    }
 }
 
 /// Returns the code of a key with which nothing can be chosen: proven so, or

@@ -43,7 +43,7 @@ pub fn choose<'a>(
         providers.dedup();
         match providers.as_slice() {
             [] => {}
-            [one] | [one @ ProviderId::Mailgun, ..] => {
+            [one, rest @ ..] if rest.is_empty() || platform_sends_with(*one) => {
                 let kinds: Vec<Kind> =
                     one.kinds().iter().copied().filter(|kind| Via::of(*kind) == via).collect();
                 let filter = Filter { provider: Some(*one), ..Filter::default() };
@@ -59,6 +59,10 @@ pub fn choose<'a>(
         format!("no key that can send like that is effective at `{scope}`"),
     )
     .hint(format!("`keyctl which {scope}` tells what is, and why")))
+}
+
+fn platform_sends_with(provider: ProviderId) -> bool {
+    provider::provider(provider).terms().sends_for_highlevel
 }
 
 fn sends(provider: ProviderId, template: bool) -> bool {

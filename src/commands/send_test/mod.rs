@@ -15,7 +15,7 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::Selected;
 use crate::key::kind::fixed_words;
-use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Scope, Selector};
+use crate::key::{Domain, KeyRef, Kind, Reason, Record, Scope, Selector};
 use crate::output::{Page, Report, Table, Tone};
 use crate::provider::{Delivery, MailEvent, Net, Sent, TestMail, Trouble};
 use crate::smtp::Message;
@@ -145,12 +145,6 @@ struct Job<'a> {
     via: Via,
 }
 
-impl Job<'_> {
-    fn provider(&self) -> ProviderId {
-        self.keyed.key.provider
-    }
-}
-
 /// Sends the message and, if wanted, follows it.
 ///
 /// # Errors
@@ -240,12 +234,8 @@ fn announce(job: &Job<'_>, args: &Args, letter: &Letter, delivery: Delivery) {
     let mode = if delivery == Delivery::TestMode { ", in test mode" } else { "" };
     console.note(format!("Sending {what} with `{}` by {way}{mode} …", job.keyed.key));
     if delivery == Delivery::TestMode {
-        match job.provider() {
-            ProviderId::Mailgun => {
-                console.note("Mailgun delivers nothing in test mode, but bills the message.")
-            }
-            ProviderId::Brevo => console.note("Brevo's sandbox proves the key and the form only."),
-            ProviderId::Klaviyo | ProviderId::Highlevel => {}
+        if let Some(note) = job.facet.test_mode_note() {
+            console.note(note);
         }
         if args.wait.is_some() {
             console.note("Nothing is delivered in test mode, so there is nothing to wait for.");

@@ -114,8 +114,8 @@ pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
 
 /// A key that is recorded nowhere needs its login in this call.
 fn ask_for_login(judgement: &mut Judgement, provider: ProviderId, kind: Kind) {
-    if provider == ProviderId::Brevo && kind == Kind::Smtp {
-        let page = "Brevo's SMTP page shows it, `…@smtp-brevo.com`";
+    let page = provider::provider(provider).terms().login_page;
+    if let Some(page) = page.filter(|_| kind == Kind::Smtp) {
         judgement.detail = "an SMTP key can only be proven together with its login".to_owned();
         judgement.hint = Some(format!("give the login as well: `--login LOGIN`; {page}"));
     }

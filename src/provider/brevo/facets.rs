@@ -152,6 +152,10 @@ impl TestMail for Brevo {
         Err(Trouble::no_templates())
     }
 
+    fn test_mode_note(&self) -> Option<&'static str> {
+        Some("Brevo's sandbox proves the key and the form only.")
+    }
+
     fn follow(
         &self,
         Call { net, credential: reader }: Call<'_>,

@@ -9,13 +9,13 @@ mod wire;
 
 use super::finding::{Finding, ask};
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net,
-    Provider, Recognition, Refusal, Terms, Unsorted,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, DomainTerms, DotenvNames, Facets, Guide,
+    Handout, HandoutAsk, Net, Provider, Recognition, Refusal, Terms, Unsorted,
 };
 use crate::clock::Span;
 use crate::http::Host;
 use crate::key::verdict::Facts;
-use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Scope, Secret};
 use crate::smtp::Relay;
 
 /// The prefixes of the two kinds.
@@ -23,6 +23,29 @@ const API: &str = "xkeysib-";
 const SMTP: &str = "xsmtpsib-";
 /// After the prefix: 64 hex digits, `-`, 16 letters and digits.
 const TAIL: usize = 81;
+
+/// The names of Brevo's own libraries, and that of the time when it was Sendinblue.
+const DOTENV: DotenvNames = DotenvNames {
+    secrets: &[
+        ("BREVO_API_KEY", Some(Kind::Api)),
+        ("BREVO_SMTP_KEY", Some(Kind::Smtp)),
+        ("SENDINBLUE_API_KEY", Some(Kind::Api)),
+    ],
+    login: Some("BREVO_SMTP_LOGIN"),
+    domain: None,
+    region: None,
+};
+
+/// All keys of an account share 100 calls an hour, so few domains are asked for alone.
+const DOMAINS: DomainTerms = DomainTerms {
+    add: "add it in Brevo's console: Settings › Senders, Domains & Dedicated IPs › Domains",
+    verified: "authenticated",
+    wrong_region: None,
+    disabled: None,
+    sandbox: None,
+    usual_records: &[],
+    most_details: 5,
+};
 
 /// Brevo.
 #[derive(Debug)]
@@ -105,6 +128,10 @@ impl Provider for Brevo {
         None
     }
 
+    fn kind_at(&self, _: &Scope) -> Option<Kind> {
+        None
+    }
+
     /// The console offers 7 days to 1 year, or no end; API and SMTP keys alike
     /// end after 90 days without use (help.brevo.com, 40159485019794).
     fn terms(&self) -> Terms {
@@ -114,6 +141,15 @@ impl Provider for Brevo {
             lifetimes: Some((days(7), days(366))),
             idle_limit: Some(days(90)),
             overlap_limit: None,
+            regions: &[],
+            bound_kinds: &[],
+            roles: None,
+            sends_for_highlevel: false,
+            key_for_each_use: true,
+            permissions_page: Some("Brevo shows an API key's permissions in its console only"),
+            login_page: Some("Brevo's SMTP page shows it, `…@smtp-brevo.com`"),
+            dotenv: DOTENV,
+            domains: DOMAINS,
         }
     }
 

@@ -9,18 +9,33 @@ mod wire;
 
 use super::finding::Finding;
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net,
-    Provider, Recognition, Refusal, RemoteLocation, Terms, Unsorted,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, DomainTerms, DotenvNames, Facets, Guide,
+    Handout, HandoutAsk, Net, Provider, Recognition, Refusal, RemoteLocation, Terms, Unsorted,
 };
 use crate::clock::Span;
 use crate::http::Host;
 use crate::key::verdict::Facts;
-use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Scope, Secret};
 use crate::smtp::Relay;
 
 /// `pit-` and a UUID.
 const PREFIX: &str = "pit-";
 const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+
+/// HighLevel names no variable; this is the one that keys are handed out in.
+const DOTENV: DotenvNames =
+    DotenvNames { secrets: &[("HIGHLEVEL_TOKEN", None)], login: None, domain: None, region: None };
+
+/// Its tokens list no domains: nothing of this is shown until they do.
+const DOMAINS: DomainTerms = DomainTerms {
+    add: "add it there",
+    verified: "verified",
+    wrong_region: None,
+    disabled: None,
+    sandbox: None,
+    usual_records: &[],
+    most_details: 0,
+};
 
 /// HighLevel.
 #[derive(Debug)]
@@ -91,6 +106,11 @@ impl Provider for Highlevel {
         None
     }
 
+    /// A token is made in an agency or in one location; its text does not say which.
+    fn kind_at(&self, scope: &Scope) -> Option<Kind> {
+        Some(if scope.location.is_some() { Kind::Location } else { Kind::Agency })
+    }
+
     /// "Rotate and expire later": seven days (help.gohighlevel.com 155000003054).
     fn terms(&self) -> Terms {
         Terms {
@@ -98,6 +118,15 @@ impl Provider for Highlevel {
             lifetimes: None,
             idle_limit: None,
             overlap_limit: Some(Span::seconds(7 * 86_400)),
+            regions: &[],
+            bound_kinds: &[],
+            roles: None,
+            sends_for_highlevel: false,
+            key_for_each_use: false,
+            permissions_page: Some("HighLevel shows a token's scopes under Private Integrations only"),
+            login_page: None,
+            dotenv: DOTENV,
+            domains: DOMAINS,
         }
     }
 

@@ -199,6 +199,10 @@ impl TestMail for Klaviyo {
         Ok(Sent { message_id: Some(job.data.id).filter(|it| !it.is_empty()), detail, at: net.now })
     }
 
+    fn test_mode_note(&self) -> Option<&'static str> {
+        None
+    }
+
     fn follow(
         &self,
         _: Call<'_>,

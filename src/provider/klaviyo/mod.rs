@@ -11,12 +11,12 @@ mod wire;
 
 use super::finding::{Finding, ask};
 use super::{
-    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, Facets, Guide, Handout, HandoutAsk, Net,
-    Provider, Recognition, Refusal, RemoteKey, Terms, Unsorted,
+    Candidate, ConsoleAsk, ConsoleTask, Credential, Detection, DomainTerms, DotenvNames, Facets, Guide,
+    Handout, HandoutAsk, Net, Provider, Recognition, Refusal, RemoteKey, Terms, Unsorted,
 };
 use crate::http::Host;
 use crate::key::verdict::Facts;
-use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Scope, Secret};
 use crate::smtp::Relay;
 use judge::Standing;
 
@@ -26,6 +26,25 @@ const PREFIX: &str = "pk_";
 const RANDOM: usize = 34;
 /// The company id inside the newer form; the account's public id.
 const COMPANY: usize = 6;
+
+/// The variable of Klaviyo's own libraries.
+const DOTENV: DotenvNames = DotenvNames {
+    secrets: &[("KLAVIYO_API_KEY", Some(Kind::Private))],
+    login: None,
+    domain: None,
+    region: None,
+};
+
+/// The list tells as much as one domain alone, so that none is asked for.
+const DOMAINS: DomainTerms = DomainTerms {
+    add: "add it in Klaviyo's console: Settings › Email › Domains",
+    verified: "active or warming",
+    wrong_region: None,
+    disabled: None,
+    sandbox: None,
+    usual_records: &[],
+    most_details: 0,
+};
 
 /// Klaviyo.
 #[derive(Debug)]
@@ -106,8 +125,26 @@ impl Provider for Klaviyo {
         None
     }
 
+    fn kind_at(&self, _: &Scope) -> Option<Kind> {
+        None
+    }
+
     fn terms(&self) -> Terms {
-        Terms { clones: true, lifetimes: None, idle_limit: None, overlap_limit: None }
+        Terms {
+            clones: true,
+            lifetimes: None,
+            idle_limit: None,
+            overlap_limit: None,
+            regions: &[],
+            bound_kinds: &[],
+            roles: None,
+            sends_for_highlevel: false,
+            key_for_each_use: false,
+            permissions_page: None,
+            login_page: None,
+            dotenv: DOTENV,
+            domains: DOMAINS,
+        }
     }
 
     fn facets(&self) -> Facets<'_> {

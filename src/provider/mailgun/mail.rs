@@ -70,6 +70,10 @@ impl TestMail for Mailgun {
         Err(Trouble::no_templates())
     }
 
+    fn test_mode_note(&self) -> Option<&'static str> {
+        Some("Mailgun delivers nothing in test mode, but bills the message.")
+    }
+
     fn follow(
         &self,
         Call { net, credential: reader }: Call<'_>,

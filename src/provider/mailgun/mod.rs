@@ -20,6 +20,7 @@ mod roles;
 mod sending;
 mod sending_probe;
 mod shape;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -31,7 +32,7 @@ use super::{
     Recognition, Refusal, Terms, Unsorted,
 };
 use crate::http::Host;
-use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Secret};
+use crate::key::{Judgement, Kind, ProviderId, Reason, Region, Scope, Secret};
 use crate::smtp::Relay;
 
 /// The US API (documentation: API overview, regions).
@@ -139,8 +140,12 @@ impl Provider for Mailgun {
         None
     }
 
+    fn kind_at(&self, _: &Scope) -> Option<Kind> {
+        None
+    }
+
     fn terms(&self) -> Terms {
-        Terms { clones: false, lifetimes: None, idle_limit: None, overlap_limit: None }
+        terms::TERMS
     }
 
     fn facets(&self) -> Facets<'_> {

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::clock::{Span, rfc3339, spoken};
 use crate::inventory::Inventory;
-use crate::key::{KeyRef, KeyState, Kind, ProviderId, Record, Verdict};
+use crate::key::{KeyRef, KeyState, Kind, Record, Verdict};
+use crate::provider;
 use crate::state::{LastVerdict, Verdicts};
 use crate::workflow::audit::finding::{Finding, Id};
 use crate::workflow::idle_keys;
@@ -172,8 +173,8 @@ fn still_works(key: &KeyRef, last: Option<&LastVerdict>) -> Option<Finding> {
 }
 
 fn no_consumer(key: &KeyRef, record: &Record) -> Option<Finding> {
-    // HighLevel's tokens are this program's own.
-    if !record.consumers.is_empty() || key.provider == ProviderId::Highlevel {
+    // A token that reads and writes locations is this program's own.
+    if !record.consumers.is_empty() || provider::provider(key.provider).locations().is_some() {
         return None;
     }
     let detail = "no place is recorded where it is used, so a rotation cannot know where to put a new one";
@@ -181,7 +182,7 @@ fn no_consumer(key: &KeyRef, record: &Record) -> Option<Finding> {
 }
 
 fn several_consumers(key: &KeyRef, record: &Record) -> Option<Finding> {
-    if key.provider != ProviderId::Brevo || record.consumers.len() < 2 {
+    if !provider::provider(key.provider).terms().key_for_each_use || record.consumers.len() < 2 {
         return None;
     }
     let names: Vec<&str> = record.consumers.iter().map(|it| it.name.as_str()).collect();

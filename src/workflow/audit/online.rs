@@ -169,7 +169,7 @@ impl<'a> Look<'a> {
     fn compare(&mut self, manager: (&KeyRef, &Record), admin: &dyn KeyAdmin, listed: &[RemoteKey]) {
         let provider = manager.0.provider;
         let (known, unread) = self.known(manager, admin, listed);
-        let strangers = listed.iter().filter(|it| is_kept(it, provider));
+        let strangers = listed.iter().filter(|it| is_kept(it));
         let strangers: Vec<&RemoteKey> =
             strangers.filter(|it| !known.contains(&it.id.to_ascii_lowercase())).collect();
         // They may be the very keys of which nothing could be read.
@@ -362,8 +362,8 @@ fn may_list(record: &Record) -> bool {
 
 /// Returns whether a listed key is one that somebody keeps: not a session of
 /// the console, not one that is off already.
-fn is_kept(remote: &RemoteKey, provider: ProviderId) -> bool {
-    !remote.disabled && (provider != ProviderId::Mailgun || remote.kind.is_some())
+fn is_kept(remote: &RemoteKey) -> bool {
+    !remote.disabled && remote.kind.is_some()
 }
 
 fn not_recorded(manager: &KeyRef, remote: &RemoteKey, unread: &[Finding]) -> Finding {

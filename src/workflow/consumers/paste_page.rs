@@ -14,7 +14,8 @@ const NAMES: [&str; 3] = ["highlevel", "high level", "pilotly"];
 pub fn guide(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Option<Guide> {
     let name = consumer.name.to_lowercase();
     let is_highlevel = NAMES.iter().any(|it| name.contains(it));
-    if !is_highlevel || consumer.kind != ConsumerKind::Manual || key.provider != ProviderId::Mailgun {
+    let taken = provider::provider(key.provider).terms().sends_for_highlevel;
+    if !is_highlevel || consumer.kind != ConsumerKind::Manual || !taken {
         return None;
     }
     let scope = consumer.location.as_ref().unwrap_or(&key.scope);

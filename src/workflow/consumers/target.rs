@@ -4,6 +4,7 @@
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Selected};
 use crate::key::{Consumer, Domain, KeyRef, Kind, ProviderId, Scope};
+use crate::provider;
 use crate::workflow::consumers::handover::Failed;
 
 /// Where a push goes.
@@ -23,7 +24,8 @@ pub struct Target {
 /// What the inventory does not say.
 pub fn target(inventory: &Inventory, key: &KeyRef, consumer: &Consumer) -> Result<Target, Failed> {
     let record = inventory.keys.get(key);
-    if key.provider != ProviderId::Mailgun || record.is_some_and(|it| it.kind == Kind::Smtp) {
+    let taken = provider::provider(key.provider).terms().sends_for_highlevel;
+    if !taken || record.is_some_and(|it| it.kind == Kind::Smtp) {
         return Err(Failed::new(format!("HighLevel takes Mailgun's API keys only, and `{key}` is none")));
     }
     let location =

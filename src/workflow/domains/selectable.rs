@@ -6,7 +6,7 @@ use crate::domain::{SelectableDomain, SendingDomain, UsRule};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::inventory::select::{Filter, Selected};
-use crate::key::{Domain, KeyRef, Kind, ProviderId, Record, Scope};
+use crate::key::{Domain, KeyRef, Kind, Record, Scope};
 use crate::provider;
 use crate::provider::{Credential, DomainListing};
 
@@ -23,10 +23,10 @@ pub fn us_rule(inventory: &Inventory, scope: &Scope) -> UsRule {
     if inventory.us_rule(&scope.agency) { UsRule::Counts } else { UsRule::Waived }
 }
 
-/// Returns the Mailgun account key effective at a scope, if there is one; a
+/// Returns the account key that HighLevel sends with at a scope, if there is one; a
 /// location that is not recorded yet inherits its agency's.
 pub fn account_key<'a>(inventory: &'a Inventory, scope: &Scope) -> Option<(&'a KeyRef, &'a Record)> {
-    let filter = Filter { provider: Some(ProviderId::Mailgun), ..Filter::default() };
+    let filter = Filter { provider: Some(provider::sender_for_highlevel()?), ..Filter::default() };
     let known = scope.levels().find(|level| inventory.has_scope(level))?;
     inventory.choose(&Selected::Scope(known), &[Kind::Account], filter).ok()
 }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::Inventory;
-use crate::key::{Domain, KeyRef, Kind, ProviderId, Reason, Record, Region, Scope};
+use crate::key::{Domain, KeyRef, Kind, Reason, Record, Region, Scope};
+use crate::provider;
 use crate::workflow::validation::judged::Judged;
 use crate::workflow::validation::reduce::against;
 use crate::workflow::verdict_memory;
@@ -47,7 +48,8 @@ pub fn basis(
 /// Returns what speaks against a key at a scope with this domain, with a
 /// clause that says it.
 pub fn judge(one: &Judged<'_>, domain: Option<&Domain>, us_rule: bool) -> Option<(Reason, String)> {
-    if !one.judgement.accepted() || one.provider != ProviderId::Mailgun {
+    let sends = provider::provider(one.provider).terms().sends_for_highlevel;
+    if !one.judgement.accepted() || !sends {
         return None;
     }
     if let (Kind::Sending | Kind::Smtp, Some(wanted)) = (one.kind, domain) {

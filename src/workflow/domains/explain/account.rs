@@ -3,13 +3,18 @@
 
 use crate::domain::{DomainType, UsRule};
 use crate::inventory::Inventory;
-use crate::key::{KeyRef, Kind, ProviderId, Reason, Region, Verdict};
-use crate::provider::Trouble;
+use crate::key::{KeyRef, Kind, Reason, Region, Verdict};
+use crate::provider;
+use crate::provider::{Terms, Trouble};
 use crate::workflow::checklist::Check;
 use crate::workflow::domains::explain::explained::Explained;
 use crate::workflow::domains::explain::provider_answers::Presence;
 use crate::workflow::domains::keys_to_ask;
 use crate::workflow::domains::similar_names::near;
+
+fn terms(it: &Explained<'_>) -> Terms {
+    provider::provider(it.target.provider).terms()
+}
 
 /// The domain is in the account.
 pub fn in_account(it: &Explained<'_>) -> Check {
@@ -22,17 +27,7 @@ pub fn in_account(it: &Explained<'_>) -> Check {
     }
     let near = near(it.domain, it.seen.listing.domains.iter().map(|it| &it.name));
     let names: Vec<String> = near.iter().map(|it| format!("`{it}`")).collect();
-    let add = match it.target.provider {
-        ProviderId::Mailgun => {
-            "add it in Mailgun's console: Send › Sending › Domains › Add new domain, region US; then create \
-             the DNS records it shows"
-        }
-        ProviderId::Brevo => {
-            "add it in Brevo's console: Settings › Senders, Domains & Dedicated IPs › Domains"
-        }
-        ProviderId::Klaviyo => "add it in Klaviyo's console: Settings › Email › Domains",
-        ProviderId::Highlevel => "add it there",
-    };
+    let add = terms(it).domains.add;
     let check = Check::fail(id).expected(it.domain.to_string()).deciding();
     if names.is_empty() {
         check.found("not there").fix(add)
@@ -52,9 +47,7 @@ fn regions(it: &Explained<'_>) -> String {
 /// The domain is in the region that counts; both hosts were asked.
 pub fn region(it: &Explained<'_>) -> Option<Check> {
     let id = "region";
-    if it.target.provider != ProviderId::Mailgun {
-        return None;
-    }
+    let advice = terms(it).domains.wrong_region?;
     let at = |wanted| it.seen.presence.iter().find(|(it, _)| *it == Some(wanted)).map(|(_, it)| it);
     let (us, eu) = (at(Region::Us), at(Region::Eu));
     let counts = it.seen.rule() == UsRule::Counts;
@@ -63,10 +56,7 @@ pub fn region(it: &Explained<'_>) -> Option<Check> {
         (Some(Presence::Here(_)), _) => Check::pass(id).found("us"),
         (_, Some(Presence::Here(_))) if !counts => Check::pass(id).found("eu"),
         (Some(Presence::Unknown(trouble)), _) => Check::troubled(id, trouble),
-        (_, Some(Presence::Here(_))) => Check::fail(id).found("eu").fix(
-            "Mailgun cannot move a domain: add it in the US region after deleting it in the EU one, or take \
-             another subdomain there; HighLevel uses the US region only",
-        ),
+        (_, Some(Presence::Here(_))) => Check::fail(id).found("eu").fix(advice),
         (_, Some(Presence::Unknown(trouble))) => Check::troubled(id, trouble),
         _ => not_there(id),
     };
@@ -76,12 +66,7 @@ pub fn region(it: &Explained<'_>) -> Option<Check> {
 /// The provider has verified it.
 pub fn state(it: &Explained<'_>) -> Check {
     let id = "state";
-    let expected = match it.target.provider {
-        ProviderId::Mailgun => "active",
-        ProviderId::Brevo => "authenticated",
-        ProviderId::Klaviyo => "active or warming",
-        ProviderId::Highlevel => "verified",
-    };
+    let expected = terms(it).domains.verified;
     let check = match it.seen.domain() {
         None => not_there(id),
         Some(domain) if domain.verified => Check::pass(id).found(domain.state.clone()),
@@ -100,17 +85,13 @@ pub fn state(it: &Explained<'_>) -> Check {
 /// The provider has not switched it off.
 pub fn disabled(it: &Explained<'_>) -> Option<Check> {
     let id = "disabled";
-    if it.target.provider != ProviderId::Mailgun {
-        return None;
-    }
+    let advice = terms(it).domains.disabled?;
     let check = match it.seen.domain() {
         None => not_there(id),
         Some(domain) if !domain.disabled => Check::pass(id).found("enabled"),
         Some(domain) => {
             let note = domain.disabled_note.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
-            Check::fail(id)
-                .found(format!("disabled{note}"))
-                .fix("Mailgun disabled it: its console tells why at the domain; ask Mailgun's support")
+            Check::fail(id).found(format!("disabled{note}")).fix(advice)
         }
     };
     Some(check.expected("enabled").deciding())
@@ -120,8 +101,9 @@ pub fn disabled(it: &Explained<'_>) -> Option<Check> {
 pub fn sandbox(it: &Explained<'_>) -> Option<Check> {
     let domain = it.seen.domain().filter(|it| it.kind == DomainType::Sandbox)?;
     let check = Check::fail("type").found("sandbox").expected("custom").fix(format!(
-        "{} is Mailgun's play area, which writes to authorized recipients only; add a domain of your own",
-        domain.name
+        "{} {}; add a domain of your own",
+        domain.name,
+        terms(it).domains.sandbox.unwrap_or("is for tests only")
     ));
     Some(check.deciding())
 }
@@ -152,7 +134,7 @@ pub fn key_may_list(it: &Explained<'_>) -> Check {
     let provider = it.target.provider;
     let expected = format!("a key of kind {}", keys_to_ask::kinds_that_list(provider).replace('`', ""));
     let listing = &it.seen.listing;
-    let wanted = if provider == ProviderId::Mailgun { 2 } else { 1 };
+    let wanted = terms(it).regions.len().max(1);
     let check = if listing.troubles.len() < wanted || !listing.domains.is_empty() {
         Check::pass(id).found(format!("{}, kind {}", it.target.name(), it.target.kind))
     } else {

@@ -16,7 +16,8 @@ use crate::context::Context;
 use crate::dns::{Found, RecordKind, Resolver};
 use crate::domain::DnsRecord;
 use crate::exit::Situation;
-use crate::key::{Domain, KeyRef, Kind, ProviderId};
+use crate::key::{Domain, KeyRef, Kind};
+use crate::provider;
 use crate::provider::Net;
 use crate::workflow::checklist::Check;
 use crate::workflow::domains::DomainQuestion;
@@ -123,7 +124,8 @@ fn checks(it: &Explained<'_>, answers: &[Option<Found>]) -> Vec<Check> {
     checks.extend(crate::workflow::domains::explain::records::checks(it, answers));
     checks.push(crate::workflow::domains::explain::account::key_may_list(it));
     checks.extend(crate::workflow::domains::explain::account::ip_allowlist(it));
-    if it.target.provider == ProviderId::Mailgun && it.target.highlevel {
+    let sends = provider::provider(it.target.provider).terms().sends_for_highlevel;
+    if sends && it.target.highlevel {
         if let Some(routes) = &it.seen.routes {
             checks.extend([
                 inbound_route::inbound_route(routes, it.domain),

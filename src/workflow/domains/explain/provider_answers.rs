@@ -4,7 +4,7 @@
 
 use crate::context::Context;
 use crate::domain::{SendingDomain, UsRule};
-use crate::key::{Domain, ProviderId, Region};
+use crate::key::{Domain, Region};
 use crate::provider;
 use crate::provider::{AllowlistEntry, DomainListing, Net, Trouble};
 use crate::workflow::domains::inbound_route::Routes;
@@ -36,17 +36,14 @@ impl Seen {
         let weigh = |trouble| provider_failure::weighed(context, target.record(), trouble);
         let vendor = provider::provider(target.provider);
         let credential = target.credential();
-        let regions: &[Option<Region>] = match target.provider {
-            ProviderId::Mailgun => &[Some(Region::Us), Some(Region::Eu)],
-            ProviderId::Brevo | ProviderId::Klaviyo | ProviderId::Highlevel => &[],
-        };
+        let regions: Vec<Option<Region>> = vendor.terms().regions.iter().copied().map(Some).collect();
         let (listing, allowlist, shown) = std::thread::scope(|scope| {
             let listing = scope.spawn(|| vendor.domains().map(|it| it.list(net.by(&credential))));
             let allowlist = scope.spawn(|| vendor.allowlist().map(|it| it.read(net.by(&credential))));
             let show = |region: &Option<Region>| {
                 vendor.domains().map(|it| it.show(net.by(&credential), domain, *region))
             };
-            let shown = worker_pool::each(regions, regions.len(), show);
+            let shown = worker_pool::each(&regions, regions.len(), show);
             (worker_pool::joined(listing), worker_pool::joined(allowlist), shown)
         });
         let mut listing = listing.unwrap_or_default();

@@ -3,13 +3,10 @@
 
 use crate::dns::Found;
 use crate::domain::{DnsRecord, DnsState, RecordRole};
-use crate::key::ProviderId;
+use crate::provider;
 use crate::workflow::checklist::Check;
 use crate::workflow::domains::explain::account::not_there;
 use crate::workflow::domains::explain::explained::Explained;
-
-/// The ids of a Mailgun domain's records, for when they could not be read.
-const USUAL: [&str; 5] = ["dns-spf", "dns-dkim", "dns-mx-1", "dns-mx-2", "dns-tracking"];
 
 /// What the resolver's answer says of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +46,8 @@ pub fn judged(records: &[DnsRecord]) -> Vec<&DnsRecord> {
 pub fn checks(it: &Explained<'_>, answers: &[Option<Found>]) -> Vec<Check> {
     let records = it.seen.domain().and_then(|it| it.records.as_deref());
     let Some(records) = records else {
-        let usual = USUAL.iter().filter(|_| it.target.provider == ProviderId::Mailgun);
-        return usual.map(|id| not_there(id)).collect();
+        let usual = provider::provider(it.target.provider).terms().domains.usual_records;
+        return usual.iter().map(|id| not_there(id)).collect();
     };
     let judged = judged(records);
     let ids = ids(&judged);
