@@ -286,6 +286,37 @@ fn each_way_out_of_a_secret_is_entered() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn what_a_store_can_do_is_asked_of_its_row() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        if file.starts_with("store/") {
+            continue;
+        }
+        for row in keyctl::store::TABLE {
+            let name = row.name;
+            for compared in [
+                format!("== \"{name}\""),
+                format!("!= \"{name}\""),
+                format!("Some(\"{name}\")"),
+                format!("\"{name}\" =>"),
+                format!("\"{name}\" |"),
+                format!("| \"{name}\""),
+                format!("unwrap_or(\"{name}\")"),
+            ] {
+                if text.contains(&compared) {
+                    wrong.push(format!("src/{file}: `{compared}`"));
+                }
+            }
+        }
+        // The naming of one store, which its row has for whoever asks.
+        if text.contains("store::env::variable") && file != "commands/show.rs" {
+            wrong.push(format!("src/{file} names the variable of a key without asking the store's row"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Where a step still stands on an assumption, by file. Only fewer may come.
 const ASSUMED: &[(&str, usize)] = &[
     ("commands/rotate/undo.rs", 2),

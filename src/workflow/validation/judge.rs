@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::clock::{Span, rfc3339, spoken};
-use crate::context::{Context, Slot, other_version};
+use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Expiry, Judgement, KeyRef, ProviderId, Reason, Record, Scope, Verdict};
 use crate::provider::PermissionState;
@@ -98,7 +98,8 @@ impl<'a> Run<'_, 'a> {
                 Ask::Probe(_) | Ask::Known(_) => self.judge_places(&mut one),
             }
             if let Some(slot) = one.slot {
-                hint_at_version(&mut one.judgement, key, slot);
+                let version = self.context.other_version(self.inventory, key, record, slot);
+                hint_at_version(&mut one.judgement, version);
             } else {
                 one.changed = self.changed(record, &one.judgement);
             }
@@ -299,8 +300,7 @@ fn remembered(last: &LastVerdict, record: &Record, now: Timestamp) -> Judgement 
 }
 
 /// Says which version was judged, before what there is to say of it.
-fn hint_at_version(judgement: &mut Judgement, key: &KeyRef, slot: Slot) {
-    let version = other_version(key, slot);
+fn hint_at_version(judgement: &mut Judgement, version: String) {
     judgement.hint = Some(match judgement.hint.take() {
         Some(hint) => format!("{version}; {hint}"),
         None => version,
