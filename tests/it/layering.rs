@@ -23,7 +23,7 @@ fn sources() -> BTreeMap<String, String> {
 }
 
 /// Returns the whole text of every file below `src/` by its path there.
-fn whole_sources() -> BTreeMap<String, String> {
+pub fn whole_sources() -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &Path, into: &mut BTreeMap<String, String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
