@@ -120,7 +120,7 @@ fn make_private(_: &Path) -> bool {
 
 fn store(context: &CommandContext) -> Check {
     let held = context.inventory().ok().and_then(|it| it.store.clone());
-    let name = context.options.store.clone().or(held).unwrap_or_else(|| "keyring".to_owned());
+    let name = context.options.store.clone().or(held).unwrap_or_else(|| crate::store::DEFAULT.to_owned());
     let store = match context.store(&name) {
         Ok(store) => store,
         Err(error) => {

@@ -9,7 +9,6 @@ use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyRefArg};
 use crate::output::{Page, Report, Tone};
-use crate::store;
 
 /// Arguments of `rename`.
 #[derive(Debug, clap::Args)]
@@ -41,17 +40,14 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
         return Err(Situation::usage(format!("`{from}` has that name already")).into());
     }
     let inventory = context.inventory()?;
-    let in_env = context.store_name_of(inventory, inventory.record(&from)?) == "env";
+    let row = context.store_row_of(inventory, inventory.record(&from)?);
     context.update(|inventory| {
         rename(inventory, &from, &to)?;
         Ok(())
     })?;
-    if in_env {
-        context.console.warning(format!(
-            "its variable is `{}` from now on, no longer `{}`",
-            store::env::variable(&to),
-            store::env::variable(&from)
-        ));
+    let name = |key: &KeyRef| row.and_then(|it| it.set_by_person(key));
+    if let (Some(old), Some(new)) = (name(&from), name(&to)) {
+        context.console.warning(format!("its variable is `{new}` from now on, no longer `{old}`"));
     }
     context.console.report(&RenameReport { from, to })?;
     Ok(Exit::Done)

@@ -10,9 +10,6 @@ mod status;
 use crate::commands::CommandContext;
 use crate::exit::Exit;
 
-/// The store of whoever never chose one.
-const DEFAULT: &str = "keyring";
-
 /// Arguments of `store`.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 pub use env::Environment;
 pub use slot::Slot;
-pub use stored::{Mismatch, Stored, Unusable, Usable, Wanted, other_version, version_of};
+pub use stored::{Mismatch, Stored, Unusable, Usable, Wanted, version_of};
 
 use crate::clock::Span;
 use crate::exit::Situation;

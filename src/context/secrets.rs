@@ -11,7 +11,7 @@ use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::operator::Presence;
-use crate::store::{self, Item, Store, StoreError, Surroundings};
+use crate::store::{self, Item, Row, Store, StoreError, Surroundings};
 
 impl Context {
     /// Returns a store by its word, opened once.
@@ -40,7 +40,19 @@ impl Context {
     /// Returns the word of the store that holds a record.
     pub fn store_name_of<'a>(&'a self, inventory: &'a Inventory, record: &'a Record) -> &'a str {
         let chosen = [&self.options.store, &record.store, &inventory.store];
-        chosen.into_iter().flatten().next().map_or("keyring", String::as_str)
+        chosen.into_iter().flatten().next().map_or(store::DEFAULT, String::as_str)
+    }
+
+    /// Returns what the store that holds a record can do; `None` for a word that
+    /// names no store.
+    pub fn store_row_of(&self, inventory: &Inventory, record: &Record) -> Option<&'static Row> {
+        self.store_of(inventory, record).ok().map(|it| it.row())
+    }
+
+    /// Returns whether the store of this word keeps versions apart. One that
+    /// does not exist gives no text that could be another version.
+    pub fn is_versioned(&self, store: &str) -> bool {
+        self.store(store).map_or(true, |it| it.row().is_versioned())
     }
 
     /// Reads one version of a record's secret and holds it against the record.
@@ -57,15 +69,15 @@ impl Context {
         let store = self
             .store_of(inventory, record)
             .map_err(|error| StoreError::new(store::StoreProblem::Other, error.to_string()))?;
-        // The env store has one version per key and needs no number.
+        // A store that does not keep versions apart needs no number.
         let version = match slot.version(record) {
             Some(version) => version,
-            None if store.name() == "env" && slot == Slot::Current => 0,
+            None if !store.row().is_versioned() && slot == Slot::Current => 0,
             None => return Ok(Stored::Absent),
         };
         let item = Item { id: record.id.clone(), version, key: key.clone() };
         let wanted = Wanted { inventory, key, record, slot };
-        Ok(store.get(&item)?.map_or(Stored::Absent, |text| wanted.compare(store.name(), text)))
+        Ok(store.get(&item)?.map_or(Stored::Absent, |text| wanted.compare(store.row(), text)))
     }
 
     /// Returns exactly one version of a record's secret; `Ok(None)`: it is not
@@ -95,7 +107,7 @@ impl Context {
     /// Exit 9 for a stale copy, exit 7 when the store cannot be read.
     pub fn must_be_newest(&self, store: &dyn Store, key: &KeyRef, record: &Record) -> Result<(), Situation> {
         let next = Item { id: record.id.clone(), version: record.highest + 1, key: key.clone() };
-        if store.name() == "env" || store.get(&next).map_err(Situation::from)?.is_none() {
+        if !store.row().is_versioned() || store.get(&next).map_err(Situation::from)?.is_none() {
             return Ok(());
         }
         Err(Situation::refused(
@@ -127,7 +139,7 @@ impl Context {
             Stored::Absent => Err(self.absent(inventory, key, record, slot).into()),
             Stored::OtherVersion(other, _) => {
                 let situation = self.absent(inventory, key, record, slot);
-                Err(situation.hint(stored::other_version(key, other)).into())
+                Err(situation.hint(self.other_version(inventory, key, record, other)).into())
             }
             Stored::Mismatch(mismatch) => Err(mismatch.not_sent().into()),
         }
@@ -148,7 +160,7 @@ impl Context {
         self.store_of(inventory, record)?;
         match self.stored(inventory, key, record, Slot::Current).map_err(Situation::from)? {
             Stored::OtherVersion(slot, secret) => {
-                self.hint_once(stored::other_version(key, slot));
+                self.hint_once(self.other_version(inventory, key, record, slot));
                 Ok(Usable { secret, record: stored::version_of(inventory, key, record, slot) })
             }
             Stored::Fits(secret) => Ok(Usable { secret, record: Cow::Borrowed(record) }),
@@ -174,7 +186,7 @@ impl Context {
         match self.stored(inventory, key, record, slot).map_err(Situation::from)? {
             Stored::Fits(secret) => Ok(secret),
             Stored::OtherVersion(other, secret) if slot == Slot::Current => {
-                self.operator.warning(stored::other_version(key, other));
+                self.operator.warning(self.other_version(inventory, key, record, other));
                 Ok(secret)
             }
             Stored::OtherVersion(..) | Stored::Absent => {
@@ -196,11 +208,19 @@ impl Context {
         Situation::missing("secret-missing", message).hint(self.store_again(inventory, key, record))
     }
 
+    /// Says that the store of a record gave another version than the current one.
+    pub fn other_version(&self, inventory: &Inventory, key: &KeyRef, record: &Record, slot: Slot) -> String {
+        let row = self.store_row_of(inventory, record);
+        let place = row.and_then(|it| it.set_by_person(key));
+        let place = place.unwrap_or_else(|| format!("the {} store", self.store_name_of(inventory, record)));
+        stored::other_version(&place, key, slot)
+    }
+
     /// Returns what to do about a secret that its store does not have.
     pub fn store_again(&self, inventory: &Inventory, key: &KeyRef, record: &Record) -> String {
-        match self.store_name_of(inventory, record) {
-            "env" => format!("set {}", store::env::variable(key)),
-            _ => format!("store it again: `keyctl add {key} --replace`"),
+        match self.store_row_of(inventory, record).and_then(|row| row.set_by_person(key)) {
+            Some(name) => format!("set {name}"),
+            None => format!("store it again: `keyctl add {key} --replace`"),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::inventory::Inventory;
 use crate::key::{Fingerprint, Judgement, KeyRef, Kind, Reason, Record, Secret};
 use crate::provider::{self, Form, Refusal};
 use crate::rotation::Side;
-use crate::store::{self, StoreError};
+use crate::store::{Row, StoreError};
 
 /// What a store gave for one version of a record.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl From<Unusable> for Situation {
 pub struct Mismatch {
     key: KeyRef,
     kind: Kind,
-    store: &'static str,
+    store: &'static Row,
     slot: Slot,
     recorded: Option<Fingerprint>,
     /// What the text is, where its form is not that of such a key.
@@ -76,10 +76,7 @@ impl Mismatch {
     /// Says which store holds what; never the text.
     pub fn message(&self) -> String {
         let key = &self.key;
-        let place = match self.store {
-            "env" => store::env::variable(key),
-            name => format!("the {name} store"),
-        };
+        let place = self.store.set_by_person(key).unwrap_or_else(|| format!("the {} store", self.store.name));
         let version = match self.slot {
             Slot::Current => String::new(),
             slot => format!("the {slot} version of "),
@@ -100,13 +97,12 @@ impl Mismatch {
         let key = &self.key;
         let which =
             self.recorded.as_ref().map(|it| format!(" with the fingerprint {it}")).unwrap_or_default();
-        match self.store {
-            "env" => format!(
-                "set {} to the secret{which}; if the key was replaced, record the new one: \
-                 `keyctl add {key} --replace`",
-                store::env::variable(key)
+        match self.store.set_by_person(key) {
+            Some(name) => format!(
+                "set {name} to the secret{which}; if the key was replaced, record the new one: \
+                 `keyctl add {key} --replace`"
             ),
-            _ => format!("store the secret{which} again: `keyctl add {key} --replace`"),
+            None => format!("store the secret{which} again: `keyctl add {key} --replace`"),
         }
     }
 
@@ -127,7 +123,7 @@ impl Mismatch {
     /// # Errors
     /// Exit 9 for any other.
     pub fn handed_out(self) -> Result<Secret, Situation> {
-        if self.store == "env" && self.slot == Slot::Current && self.refusal.is_none() {
+        if !self.store.is_versioned() && self.slot == Slot::Current && self.refusal.is_none() {
             return Ok(self.text);
         }
         Err(self.situation(Exit::Refused, "it was not handed out"))
@@ -151,13 +147,13 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     /// Decides what a text is that the store `store` gave for this version: by
     /// the fingerprint where one is recorded, else by its form.
-    pub fn compare(&self, store: &'static str, text: Secret) -> Stored {
+    pub fn compare(&self, store: &'static Row, text: Secret) -> Stored {
         let fingerprint = text.fingerprint();
         let is = |slot: Slot| self.recorded(slot) == Some(&fingerprint);
-        if is(self.slot) || (store != "env" && self.is_to_be_replaced(&fingerprint)) {
+        if is(self.slot) || (store.is_versioned() && self.is_to_be_replaced(&fingerprint)) {
             return Stored::Fits(text);
         }
-        if store == "env"
+        if !store.is_versioned()
             && let Some(other) = Slot::ALL.into_iter().find(|it| is(*it))
         {
             return Stored::OtherVersion(other, text);
@@ -166,7 +162,7 @@ impl Wanted<'_> {
         let refusal = match provider::form(self.key.provider, self.record.kind, &text) {
             Form::Fits if recorded.is_none() => return Stored::Fits(text),
             // What a store keeps by its id was put there by keyctl.
-            Form::Unknown(_) if recorded.is_none() && store != "env" => return Stored::Fits(text),
+            Form::Unknown(_) if recorded.is_none() && store.is_versioned() => return Stored::Fits(text),
             Form::Fits => None,
             Form::Unknown(refusal) | Form::Other(refusal) => Some(refusal),
         };
@@ -232,13 +228,50 @@ pub fn version_of<'r>(
     Cow::Owned(version)
 }
 
-/// Says that the `env` store holds another version than the current one.
-pub fn other_version(key: &KeyRef, slot: Slot) -> String {
-    let variable = store::env::variable(key);
+/// Says that a store which keeps one text for all versions holds another than
+/// the current one, under the name `place`.
+pub fn other_version(place: &str, key: &KeyRef, slot: Slot) -> String {
     let when = match slot {
         Slot::Pending => "set it to the current one until the rotation has switched",
         Slot::Previous => "set it to the current one before the rotation ends",
         Slot::Current => "it is the current one",
     };
-    format!("{variable} holds the {slot} version of `{key}`; {when} (`keyctl rotate {key} --status`)")
+    format!("{place} holds the {slot} version of `{key}`; {when} (`keyctl rotate {key} --status`)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::RecordId;
+    use crate::store::{Naming, Surroundings};
+
+    /// A store that is in no table: one text for all versions, at a path.
+    const SHELF: Row = Row {
+        name: "shelf",
+        summary: "a shelf",
+        writable: false,
+        naming: Naming::ByKey(|key| format!("shelf/{key}")),
+        open: |_: &Surroundings| unreachable!("nothing is read"),
+    };
+
+    #[test]
+    fn the_row_of_any_store_decides_what_its_text_may_be() {
+        let key: KeyRef = "mailgun@acme".parse().unwrap();
+        let mut record = Record::new(RecordId::parse("kabc").unwrap(), Kind::Account);
+        record.fingerprint = Some(Secret::new("the recorded one".to_owned()).fingerprint());
+        let inventory = Inventory::default();
+        let wanted = Wanted { inventory: &inventory, key: &key, record: &record, slot: Slot::Current };
+        let text = || Secret::new(["key-", &"0".repeat(32)].concat());
+        let Stored::Mismatch(shelf) = wanted.compare(&SHELF, text()) else { panic!("it fits") };
+        assert_eq!(
+            shelf.message(),
+            "shelf/mailgun@acme holds another secret than the one recorded for `mailgun@acme`"
+        );
+        assert!(shelf.hint().starts_with("set shelf/mailgun@acme to the secret"), "{}", shelf.hint());
+        assert!(shelf.handed_out().is_ok(), "a person set it there");
+        const VAULT: Row = Row { name: "vault", writable: true, naming: Naming::ByVersion, ..SHELF };
+        let Stored::Mismatch(vault) = wanted.compare(&VAULT, text()) else { panic!("it fits") };
+        assert!(vault.message().starts_with("the vault store holds another secret"), "{}", vault.message());
+        assert!(vault.handed_out().is_err());
+    }
 }

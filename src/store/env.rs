@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
-use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
+use super::{Description, Item, Naming, Row, Store, StoreError, StoreProblem, Surroundings};
 use crate::key::{KeyRef, Secret};
 
-pub const ROW: Row =
-    Row {
-        name: "env", summary: "environment variables (KEYCTL_SECRET_…), read-only", writable: false, open
-    };
+pub const ROW: Row = Row {
+    name: "env",
+    summary: "environment variables (KEYCTL_SECRET_…), read-only",
+    writable: false,
+    naming: Naming::ByKey(variable),
+    open,
+};
 
 /// What every variable of this store begins with.
 pub const PREFIX: &str = "KEYCTL_SECRET_";
@@ -56,8 +59,8 @@ impl EnvStore {
 }
 
 impl Store for EnvStore {
-    fn name(&self) -> &'static str {
-        ROW.name
+    fn row(&self) -> &'static Row {
+        &ROW
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {

@@ -37,8 +37,13 @@ impl Item {
 /// A place that keeps secrets. Absence is `Ok(None)`; deleting what is gone is
 /// `Ok(false)`; every other trouble has its own [`StoreProblem`].
 pub trait Store: Send + Sync {
+    /// Returns the row that says what it can do.
+    fn row(&self) -> &'static Row;
+
     /// Returns the store's word: `keyring`, `file`, `env`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.row().name
+    }
 
     /// Proves that a secret could be written now, changing nothing that stays.
     fn check_writable(&self) -> Result<(), StoreError>;
@@ -180,16 +185,54 @@ pub type Ask = std::sync::Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
 /// Tells a person something while a store waits.
 pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
-/// One row of the table of stores.
+/// One row of the table of stores. What differs from store to store is asked of
+/// it; nobody outside compares with a store's word.
+#[derive(Debug, Clone, Copy)]
 pub struct Row {
     pub name: &'static str,
     pub summary: &'static str,
+    /// Whether keyctl puts secrets there, and deletes them again.
     pub writable: bool,
+    pub naming: Naming,
     pub open: fn(&Surroundings) -> Box<dyn Store>,
+}
+
+/// Under which names a store keeps secrets.
+#[derive(Debug, Clone, Copy)]
+pub enum Naming {
+    /// Each version of a record has a name of its own ([`Item::user`]), under
+    /// which nobody but keyctl puts a secret.
+    ByVersion,
+    /// One name for all versions of a key, under which a person or a CI system
+    /// puts the secret. Returns that name as one would type it.
+    ByKey(fn(&KeyRef) -> String),
+}
+
+impl Row {
+    /// Returns whether each version of a record is kept apart, so that a number
+    /// decides what is read. Else any version asked for gives the same text.
+    pub fn is_versioned(&self) -> bool {
+        match self.naming {
+            Naming::ByVersion => true,
+            Naming::ByKey(_) => false,
+        }
+    }
+
+    /// Returns the name under which a person puts the secret of a key; `None`
+    /// where keyctl does that.
+    pub fn set_by_person(&self, key: &KeyRef) -> Option<String> {
+        match self.naming {
+            Naming::ByVersion => None,
+            Naming::ByKey(name) => Some(name(key)),
+        }
+    }
 }
 
 /// Every store, in the order of help texts and `store status`.
 pub const TABLE: &[Row] = &[keyring::ROW, file::ROW, env::ROW];
+
+/// The store of whoever never chose one.
+pub const DEFAULT: &str = keyring::ROW.name;
 
 /// Returns the row of a store by its word.
 pub fn row(name: &str) -> Option<&'static Row> {

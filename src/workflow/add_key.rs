@@ -84,15 +84,7 @@ pub fn add(
     }
     if let (Some(judgement), Some(login)) = (&mut proof.judgement, &described.login) {
         let told = match told {
-            None if smtp_login::matters(judgement) => {
-                let sought = sought(key, kind, keeping.seen());
-                smtp_login::ask(
-                    context,
-                    &new_key_proof::net(context)?,
-                    &context.inventory_file.load()?,
-                    sought,
-                )
-            }
+            None if smtp_login::matters(judgement) => tell_login(context, sought(key, kind, keeping.seen()))?,
             told => told,
         };
         told.iter().for_each(|it| smtp_login::compare(judgement, key, login, it));
@@ -124,6 +116,10 @@ pub fn add(
 
 fn sought<'a>(key: &'a KeyRef, kind: Kind, seen: Option<&'a Record>) -> Sought<'a> {
     Sought { key, kind, account: seen.and_then(|it| it.account_id.as_deref()) }
+}
+
+fn tell_login(context: &Context, sought: Sought<'_>) -> anyhow::Result<Option<smtp_login::Told>> {
+    Ok(smtp_login::ask(context, &new_key_proof::net(context)?, &context.inventory_file.load()?, sought))
 }
 
 /// Lets another key tell a login that was not said. One that the same run has

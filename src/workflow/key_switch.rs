@@ -101,7 +101,8 @@ pub fn run(
     if let (Some(judgement), true) = (&judgement, asked.is_some_and(|it| it.is_current())) {
         remember(context, &[(&key, record, judgement)]);
     }
-    let exit = told(context, &key, turn, judgement.as_ref(), shown, records);
+    let outcome = Outcome { turn, judgement: judgement.as_ref(), shown, recorded: records };
+    let exit = outcome.tell(context, &key);
     let state = if records { turn.state() } else { record.state };
     let verdict = judgement.as_ref().map(Judgement::verdict);
     let reason = judgement.as_ref().and_then(Judgement::reason);
@@ -242,34 +243,39 @@ fn tried(
     Ok(Some((judgement, Asked::of(context, inventory, key, record, &secret))))
 }
 
-fn told(
-    context: &Context,
-    key: &KeyRef,
+/// What the try of a switched key showed.
+struct Outcome<'a> {
     turn: Turn,
-    judgement: Option<&Judgement>,
+    judgement: Option<&'a Judgement>,
+    /// Whether the key is shown to be switched as it should; `None`: neither way.
     shown: Option<bool>,
     recorded: bool,
-) -> Exit {
-    let detail = judgement.map(|it| it.detail.as_str()).unwrap_or("its secret is not in the store");
-    let recorded = if recorded { "recorded all the same" } else { "nothing was recorded" };
-    match (turn, shown) {
-        (_, Some(true)) => Exit::Done,
-        (Turn::Off, Some(false)) => {
-            context.operator.warning(format!("`{key}` still works; {recorded}: {detail}"));
-            Exit::Rejected
-        }
-        (Turn::On, Some(false)) => {
-            context.operator.warning(format!("`{key}` is still refused; {recorded}: {detail}"));
-            Exit::Rejected
-        }
-        (_, None) => {
-            context
-                .operator
-                .warning(format!("that `{key}` is {}d could not be proven: {detail}", turn.word()));
-            if let Some(hint) = judgement.and_then(|it| it.hint.as_ref()) {
-                context.operator.hint(hint);
+}
+
+impl Outcome<'_> {
+    fn tell(&self, context: &Context, key: &KeyRef) -> Exit {
+        let Self { turn, judgement, shown, recorded } = *self;
+        let detail = judgement.map(|it| it.detail.as_str()).unwrap_or("its secret is not in the store");
+        let recorded = if recorded { "recorded all the same" } else { "nothing was recorded" };
+        match (turn, shown) {
+            (_, Some(true)) => Exit::Done,
+            (Turn::Off, Some(false)) => {
+                context.operator.warning(format!("`{key}` still works; {recorded}: {detail}"));
+                Exit::Rejected
             }
-            Exit::Unknown
+            (Turn::On, Some(false)) => {
+                context.operator.warning(format!("`{key}` is still refused; {recorded}: {detail}"));
+                Exit::Rejected
+            }
+            (_, None) => {
+                context
+                    .operator
+                    .warning(format!("that `{key}` is {}d could not be proven: {detail}", turn.word()));
+                if let Some(hint) = judgement.and_then(|it| it.hint.as_ref()) {
+                    context.operator.hint(hint);
+                }
+                Exit::Unknown
+            }
         }
     }
 }

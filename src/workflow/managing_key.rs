@@ -91,46 +91,63 @@ pub fn find(
             (_, Right::Unknown(why)) => Err(untold(named, &why)),
         };
     }
-    let mut able = Vec::new();
-    let mut unable = Vec::new();
-    let mut doubt = None;
+    let mut found = Candidates::default();
     for key in candidates(inventory, managed, admin) {
         let keyed = match Keyed::read(context, inventory, &key) {
             Ok(keyed) => keyed,
             Err(error) => {
-                unable.push(format!("`{key}`: {error}"));
+                found.unable.push(format!("`{key}`: {error}"));
                 continue;
             }
         };
         match tried(context, keyed, managed, admin)? {
             (managing, Right::Yes) if key == *managed.key => return Ok(managing),
-            (managing, Right::Yes) => able.push(managing),
-            (_, Right::No(why)) => unable.push(format!("`{key}`: {why}")),
+            (managing, Right::Yes) => found.able.push(managing),
+            (_, Right::No(why)) => found.unable.push(format!("`{key}`: {why}")),
             (_, Right::Unknown(why)) => {
-                doubt.get_or_insert((key, why));
+                found.doubt.get_or_insert((key, why));
             }
         }
     }
-    // The same secret recorded twice is one key.
-    let mut seen = std::collections::BTreeSet::new();
-    able.retain(|it| seen.insert(it.keyed.secret.fingerprint()));
-    match (able.len(), doubt) {
-        // A key of which nothing could be told does not make a proven one ambiguous.
-        (1, _) => able.pop().ok_or_else(|| may_not(managed, String::new())),
-        (0, Some((key, why))) => Err(untold(&key, &why)),
-        (0, None) => {
-            let tried = if unable.is_empty() { String::new() } else { format!(" ({})", unable.join("; ")) };
-            Err(may_not(managed, format!("no key at hand may manage `{}`{tried}", managed.key)))
-        }
-        (_, _) => {
-            let refs: Vec<String> = able.iter().map(|it| format!("`{}`", it.keyed.key)).collect();
-            Err(Situation::new(
-                Exit::Usage,
-                "ambiguous",
-                format!("several keys may manage `{}`: {}", managed.key, refs.join(", ")),
-            )
-            .hint("name one with `--using KEYREF`")
-            .into())
+    found.only(managed)
+}
+
+/// The keys that were tried, by what came of it.
+#[derive(Default)]
+struct Candidates {
+    able: Vec<Managing>,
+    /// Why each of the others may not manage, or could not be read.
+    unable: Vec<String>,
+    /// The first of which it could not be told, and why.
+    doubt: Option<(KeyRef, String)>,
+}
+
+impl Candidates {
+    /// Returns the only key that may manage.
+    fn only(self, managed: Managed<'_>) -> anyhow::Result<Managing> {
+        let Self { mut able, unable, doubt } = self;
+        // The same secret recorded twice is one key.
+        let mut seen = std::collections::BTreeSet::new();
+        able.retain(|it| seen.insert(it.keyed.secret.fingerprint()));
+        match (able.len(), doubt) {
+            // A key of which nothing could be told does not make a proven one ambiguous.
+            (1, _) => able.pop().ok_or_else(|| may_not(managed, String::new())),
+            (0, Some((key, why))) => Err(untold(&key, &why)),
+            (0, None) => {
+                let tried =
+                    if unable.is_empty() { String::new() } else { format!(" ({})", unable.join("; ")) };
+                Err(may_not(managed, format!("no key at hand may manage `{}`{tried}", managed.key)))
+            }
+            (_, _) => {
+                let refs: Vec<String> = able.iter().map(|it| format!("`{}`", it.keyed.key)).collect();
+                Err(Situation::new(
+                    Exit::Usage,
+                    "ambiguous",
+                    format!("several keys may manage `{}`: {}", managed.key, refs.join(", ")),
+                )
+                .hint("name one with `--using KEYREF`")
+                .into())
+            }
         }
     }
 }

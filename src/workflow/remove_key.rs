@@ -121,7 +121,7 @@ impl Subject<'_> {
         let Record { id, current, pending, previous, highest, .. } = self.record.clone();
         let store = self.context.store_of(self.inventory, self.record)?;
         let lowest = [current, pending, previous].into_iter().flatten().min();
-        if let Some(lowest) = lowest.filter(|_| store.name() != "env") {
+        if let Some(lowest) = lowest.filter(|_| store.row().writable) {
             self.context.update(|inventory| {
                 let record = self.still_the_same(inventory)?;
                 record.state = KeyState::Pending;

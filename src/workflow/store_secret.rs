@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::exit::Situation;
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, KeyState, Kind, Record, RecordId, Secret};
-use crate::store::{Item, Store};
+use crate::store::{self, Item, Store};
 
 /// What to do about a key that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl<'a> Keeping<'a> {
             None => new_store_name(context, inventory),
         };
         let store = context.store(name)?;
-        store.check_writable().map_err(|error| not_writable(error, store.name(), key))?;
+        store.check_writable().map_err(|error| not_writable(error, &*store, key))?;
         if let Some(record) = &seen {
             context.must_be_newest(store.as_ref(), key, record)?;
         }
@@ -272,8 +272,8 @@ impl<'a> Keeping<'a> {
         let stores = self.old_store.iter().chain((!self.same_store()).then_some(&self.store));
         for store in stores {
             for version in first..current {
-                // The env store cannot forget; nothing of it was put there by keyctl.
-                if store.name() == "env" {
+                // Nothing of it was put there by keyctl.
+                if !store.row().writable {
                     continue;
                 }
                 if let Err(error) = store.delete(&self.item(version)) {
@@ -370,32 +370,29 @@ fn changed(key: &KeyRef) -> Situation {
         .hint("look at it with `keyctl show`, and try again")
 }
 
-fn not_writable(error: crate::store::StoreError, store: &str, key: &KeyRef) -> Situation {
+fn not_writable(error: crate::store::StoreError, store: &dyn Store, key: &KeyRef) -> Situation {
     let situation = Situation::from(error);
-    if store != "env" {
-        return situation;
-    }
+    let Some(name) = store.row().set_by_person(key) else { return situation };
     situation.hint(format!(
-        "set `{}` where the variables come from, or choose a store that can be written: `--store keyring`, \
-         `--store file`",
-        crate::store::env::variable(key)
+        "set `{name}` where the variables come from, or choose a store that can be written: `--store keyring`, \
+         `--store file`"
     ))
 }
 
 /// Returns the store a new record goes to.
 fn new_store_name<'a>(context: &'a Context, inventory: &'a Inventory) -> &'a str {
-    context.options.store.as_deref().or(inventory.store.as_deref()).unwrap_or("keyring")
+    context.options.store.as_deref().or(inventory.store.as_deref()).unwrap_or(store::DEFAULT)
 }
 
 /// Returns the store that a record itself names, whatever this call reads from.
 pub fn recorded_store<'a>(inventory: &'a Inventory, record: &'a Record) -> &'a str {
-    record.store.as_deref().or(inventory.store.as_deref()).unwrap_or("keyring")
+    record.store.as_deref().or(inventory.store.as_deref()).unwrap_or(store::DEFAULT)
 }
 
 /// The first key decides where keys are kept from then on. Keys without a
 /// store of their own are in the keyring while none is chosen.
 fn remember_store(inventory: &mut Inventory, name: &str) {
-    if inventory.store.is_none() && (inventory.keys.is_empty() || name == "keyring") {
+    if inventory.store.is_none() && (inventory.keys.is_empty() || name == store::DEFAULT) {
         inventory.store = Some(name.to_owned());
     }
 }
@@ -403,7 +400,7 @@ fn remember_store(inventory: &mut Inventory, name: &str) {
 /// Returns what a record has to say of its store: nothing when it is the
 /// inventory's.
 pub fn own_store(inventory: &Inventory, name: &str) -> Option<String> {
-    (inventory.store.as_deref().unwrap_or("keyring") != name).then(|| name.to_owned())
+    (inventory.store.as_deref().unwrap_or(store::DEFAULT) != name).then(|| name.to_owned())
 }
 
 fn fresh_id() -> anyhow::Result<RecordId> {

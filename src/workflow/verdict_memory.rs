@@ -10,6 +10,7 @@ use crate::inventory::Inventory;
 use crate::key::{Domain, Fingerprint, Judgement, KeyRef, Record, Scope, Secret};
 use crate::provider;
 use crate::state::{EVIDENCE, Evidence, LastVerdict, Unfit, VERDICTS};
+use crate::workflow::store_secret::recorded_store;
 
 /// As many key ids and domains of an account are kept as tell it again: the
 /// first ones in order, so that two keys of one account keep the same.
@@ -40,8 +41,8 @@ impl Asked {
         secret: &Secret,
     ) -> Self {
         let chosen = provider::provider(key.provider).chosen_by_person(record.kind);
-        let borrowed = context.store_name_of(inventory, record) == "env"
-            && record.store.as_ref().or(inventory.store.as_ref()).is_none_or(|own| own != "env");
+        let borrowed = !context.is_versioned(context.store_name_of(inventory, record))
+            && context.is_versioned(recorded_store(inventory, record));
         match &record.fingerprint {
             Some(_) => Self::Recorded,
             None if !chosen => Self::Unrecorded(secret.fingerprint()),
@@ -67,12 +68,13 @@ impl Asked {
         }
     }
 
-    /// Returns whether a verdict was given on this very secret. In the `env`
-    /// store a secret without a fingerprint may be another each time.
-    pub fn is_that_of(&self, last: &LastVerdict, record: &Record, store: &str) -> bool {
+    /// Returns whether a verdict was given on this very secret. Where a
+    /// store does not keep versions apart, a secret without a fingerprint may be
+    /// another each time.
+    pub fn is_that_of(&self, last: &LastVerdict, record: &Record, is_versioned: bool) -> bool {
         last.is_of(record)
             && match self {
-                Self::Recorded => record.fingerprint.is_some() || store != "env",
+                Self::Recorded => record.fingerprint.is_some() || is_versioned,
                 Self::Unrecorded(fingerprint) => fingerprint.as_str() == last.fingerprint,
                 Self::Version(_) | Self::Another => false,
             }

@@ -23,7 +23,7 @@ fn sources() -> BTreeMap<String, String> {
 }
 
 /// Returns the whole text of every file below `src/` by its path there.
-fn whole_sources() -> BTreeMap<String, String> {
+pub fn whole_sources() -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &Path, into: &mut BTreeMap<String, String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -281,6 +281,37 @@ fn each_way_out_of_a_secret_is_entered() {
         let (is, was) = (found.get(file).unwrap_or(&0), entered.get(file).unwrap_or(&0));
         if is != was {
             wrong.push(format!("{file} exposes a secret in {is} places; the table of this test says {was}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_store_can_do_is_asked_of_its_row() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        if file.starts_with("store/") {
+            continue;
+        }
+        for row in keyctl::store::TABLE {
+            let name = row.name;
+            for compared in [
+                format!("== \"{name}\""),
+                format!("!= \"{name}\""),
+                format!("Some(\"{name}\")"),
+                format!("\"{name}\" =>"),
+                format!("\"{name}\" |"),
+                format!("| \"{name}\""),
+                format!("unwrap_or(\"{name}\")"),
+            ] {
+                if text.contains(&compared) {
+                    wrong.push(format!("src/{file}: `{compared}`"));
+                }
+            }
+        }
+        // The naming of one store, which its row has for whoever asks.
+        if text.contains("store::env::variable") && file != "commands/show.rs" {
+            wrong.push(format!("src/{file} names the variable of a key without asking the store's row"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

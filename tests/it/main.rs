@@ -24,6 +24,7 @@ mod expect_rejected;
 mod handing;
 mod hidden_text;
 mod highlevel;
+mod house;
 mod http_client;
 mod identify;
 mod inventory;

@@ -51,7 +51,7 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
         .as_deref()
         .or(context.options.store.as_deref())
         .or(here.store.as_deref())
-        .unwrap_or("keyring");
+        .unwrap_or(crate::store::DEFAULT);
     let mut keys = Vec::new();
     for (key, record) in &saved.keys {
         keys.push(crate::workflow::restore_plan::key(

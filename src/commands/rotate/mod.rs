@@ -2,6 +2,8 @@
 //! would be done, `work` does it step by step, each saved before and after.
 
 mod due;
+mod next_step;
+mod place;
 mod report;
 
 use crate::cli::completions;
@@ -103,6 +105,38 @@ pub struct Args {
     start: bool,
 }
 
+impl Args {
+    /// Returns whether the verb is one that no new key is made in.
+    fn makes_no_key(&self) -> bool {
+        let undoes = self.abort || self.rollback || self.ack_all || !self.ack.is_empty();
+        self.status || undoes || !self.unack.is_empty() || (self.due && !self.start)
+    }
+
+    /// Returns what the steps of a rotation are told.
+    fn options(&self, what: &[Selected]) -> Options {
+        let named = what.iter().filter_map(|it| match it {
+            Selected::Key(key) => Some(key.clone()),
+            Selected::Scope(_) => None,
+        });
+        Options {
+            named: named.collect(),
+            all: self.all,
+            done: self.done,
+            not_made: self.not_made,
+            unused: self.unused,
+            grace: self.grace,
+            using: self.using.clone(),
+            permissions: self.permissions.clone(),
+            stdin: self.stdin,
+            walk: self.walk,
+            test_to: self.test_to.clone(),
+            compromised: self.compromised,
+            kill_now: self.kill_now,
+            take_over: self.take_over,
+        }
+    }
+}
+
 /// Runs the verb that the arguments mean.
 ///
 /// # Errors
@@ -110,36 +144,14 @@ pub struct Args {
 /// under way, trouble is kept with it and the exit code tells.
 pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let what = context.all_selected(&args.what)?;
-    let named = what.iter().filter_map(|it| match it {
-        Selected::Key(key) => Some(key.clone()),
-        Selected::Scope(_) => None,
-    });
-    let options = Options {
-        named: named.collect(),
-        all: args.all,
-        done: args.done,
-        not_made: args.not_made,
-        unused: args.unused,
-        grace: args.grace,
-        using: args.using,
-        permissions: args.permissions,
-        stdin: args.stdin,
-        walk: args.walk,
-        test_to: args.test_to,
-        compromised: args.compromised,
-        kill_now: args.kill_now,
-        take_over: args.take_over,
-    };
-    let gives_none = args.status || args.abort || args.rollback || args.ack_all;
-    let gives_none =
-        gives_none || !args.ack.is_empty() || !args.unack.is_empty() || (args.due && !args.start);
-    if args.stdin && gives_none {
+    if args.stdin && args.makes_no_key() {
         return Err(Situation::usage(
             "`--stdin` gives the new key, and none is wanted here; it was not taken",
         )
         .hint("`--resume --stdin` gives it to a rotation under way")
         .into());
     }
+    let options = args.options(&what);
     if args.status {
         return report::status(context, &what);
     }

@@ -1,45 +1,23 @@
-//! How rotations are told: what is under way, what comes next and by whom.
+//! How rotations are told: what is under way, and what came of it.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::rfc3339;
 use crate::commands::CommandContext;
+use crate::commands::rotate::next_step::{By, Next, next_of};
+use crate::commands::rotate::place::Place;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::inventory::select::Selected;
-use crate::key::{ConsumerKind, Fingerprint, KeyRef};
+use crate::key::{Fingerprint, KeyRef};
 use crate::output::{Cell, Page, Report, Table, Tone};
-use crate::provider;
-use crate::provider::ConsoleTask;
-use crate::rotation::{
-    Basis, Liveness, Pause, Progress, Rotation, RotationId, Side, Source, Stage, Step, next,
-};
+use crate::rotation::{Basis, Liveness, Progress, Rotation, RotationId, Side, Source, Stage};
 use crate::workflow::consumers::paste_page;
 use crate::workflow::rotation::acknowledge::Acknowledged;
 use crate::workflow::rotation::engine::Ended;
 use crate::workflow::rotation::plan::Plan;
-use crate::workflow::rotation::provider_overlap;
-use crate::workflow::rotation::record_view::console_ask;
-use crate::workflow::rotation::session::means;
 use crate::workflow::rotation::start::{Outcome, Planned, selected_rotations};
-
-/// Who acts next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum By {
-    Keyctl,
-    Human,
-    Time,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Next {
-    action: &'static str,
-    by: By,
-    detail: String,
-    url: Option<String>,
-}
 
 /// One of the two keys, its fields in the order of JSON.
 #[derive(Debug, Clone, Serialize)]
@@ -61,18 +39,6 @@ impl From<&Side> for Key {
             state: side.state,
         }
     }
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Place {
-    name: String,
-    kind: ConsumerKind,
-    state: Progress,
-    by: Option<String>,
-    at: Option<String>,
-    key: KeyRef,
-    #[serde(skip)]
-    url: Option<String>,
 }
 
 /// On what a step that cannot be undone stood.
@@ -283,120 +249,6 @@ fn line(context: &CommandContext, inventory: &Inventory, rotation: &Rotation) ->
         trouble: rotation.trouble.clone(),
         steps: Vec::new(),
         warnings: Vec::new(),
-    }
-}
-
-fn next_of(
-    context: &CommandContext,
-    inventory: &Inventory,
-    rotation: &Rotation,
-    consumers: &[Place],
-) -> Option<Next> {
-    if !inventory.rotations.contains_key(&rotation.id) {
-        return None;
-    }
-    let key = &rotation.keys[0];
-    let record = inventory.keys.get(key)?;
-    let provider = provider::provider(key.provider);
-    let replaces =
-        provider.keys().is_some_and(|it| it.can_replace(record.kind, record.login.as_deref()).is_ok());
-    let wanted = rotation.wanted(record);
-    let by_person = |task: ConsoleTask, action: &'static str, detail: &str| Next {
-        action,
-        by: By::Human,
-        detail: detail.to_owned(),
-        url: provider.console(task, &console_ask(record, wanted, &rotation.held)).map(|it| it.url),
-    };
-    let resume = |action: &'static str, detail: &str| Next {
-        action,
-        by: By::Keyctl,
-        detail: format!("{detail}: `keyctl rotate {key} --resume`"),
-        url: None,
-    };
-    let means = means(provider, Some(record), rotation);
-    Some(match next(rotation, context.now(), means) {
-        Step::Create if !replaces && provider.clones() && wanted.is_empty() => by_person(
-            ConsoleTask::Create,
-            "create",
-            "clone the key in the console and give the clone with `--resume`",
-        ),
-        Step::Create if rotation.using.is_none() || !replaces => by_person(
-            ConsoleTask::Create,
-            "create",
-            "make the new key in the console and give it with `--resume`",
-        ),
-        Step::Create => resume("create", "make the new key"),
-        Step::Test => resume("test", "test the new key"),
-        Step::Switch => resume("switch", "make the new key current"),
-        Step::Deploy => resume("deploy", "hand the key to the places that take it by themselves"),
-        Step::BeginGrace => resume("grace", "begin the grace period"),
-        Step::CheckUse => resume("retire", "retire the old key"),
-        Step::Disable if means.switches_off => resume("disable", "switch the old key off"),
-        Step::Disable => by_person(
-            ConsoleTask::Disable,
-            "disable",
-            "switch the old key off in the console, do not delete it yet; then `--resume`",
-        ),
-        Step::Retire if !replaces && rotation.stage == Stage::Disabled => by_person(
-            ConsoleTask::Delete,
-            "delete",
-            "the old key is switched off: delete it in the console when nothing misses it; `--rollback` until then",
-        ),
-        Step::Retire if !replaces || (rotation.stage.is_undoing() && rotation.using.is_none()) => {
-            by_person(ConsoleTask::Delete, "delete", "delete the key that leaves in the console")
-        }
-        Step::Retire => resume("retire", "delete the key that leaves"),
-        Step::Prove => resume("verify", "prove that the deleted key is dead"),
-        Step::Finish => resume("finish", "tidy up"),
-        Step::Wait(Pause::Time(until)) => match rotation.used_at {
-            Some(used) => Next {
-                action: "find-user",
-                by: By::Human,
-                detail: format!("the old key was used at {}: find who still has it", rfc3339(used)),
-                url: None,
-            },
-            None => Next { action: "wait", by: By::Time, detail: waiting(rotation, until), url: None },
-        },
-        Step::Wait(Pause::Campaign) => {
-            let damaged = consumers.iter().filter(|it| it.state == Progress::Damaged);
-            let damaged: Vec<String> = damaged.map(|it| format!("`{}`", it.name)).collect();
-            let (action, what) = match damaged.is_empty() {
-                true => ("canary", "the first location is written: look at it in HighLevel".to_owned()),
-                false => {
-                    ("look", format!("other settings of {} changed: look in HighLevel", damaged.join(", ")))
-                }
-            };
-            Next {
-                action,
-                by: By::Human,
-                detail: format!("{what}, then `keyctl rotate {key} --resume`"),
-                url: None,
-            }
-        }
-        Step::Wait(Pause::People) => {
-            let waiting: Vec<&Place> = consumers.iter().filter(|it| !it.state.is_done()).collect();
-            let names: Vec<String> = waiting.iter().map(|it| format!("`{}`", it.name)).collect();
-            let back = if rotation.stage == Stage::RollingBack {
-                "paste the old key back"
-            } else {
-                "paste the new key"
-            };
-            Next {
-                action: if rotation.stage == Stage::RollingBack { "paste-back" } else { "acknowledge" },
-                by: By::Human,
-                detail: format!("{back} at {}, then `keyctl rotate {key} --ack NAME`", names.join(", ")),
-                url: waiting.iter().find_map(|it| it.url.clone()),
-            }
-        }
-    })
-}
-
-fn waiting(rotation: &Rotation, until: jiff::Timestamp) -> String {
-    let key = &rotation.keys[0];
-    let plain = format!("both keys work until {}; then `keyctl rotate {key} --resume`", rfc3339(until));
-    match provider_overlap::ends_by_itself(rotation, until) {
-        Some(end) => format!("{plain}; {}", provider_overlap::ends_before(key, end)),
-        None => plain,
     }
 }
 

@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use crate::commands::CommandContext;
-use crate::commands::store::DEFAULT;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::output::{Page, Report, Tone};
+use crate::store::DEFAULT;
 
 /// Arguments of `store set`.
 #[derive(Debug, clap::Args)]
@@ -23,8 +23,7 @@ pub struct Args {
 /// Exit 2 for an unknown store, exit 7 for one that cannot be used.
 pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let store = context.store(&args.name)?;
-    let writable = crate::store::row(store.name()).is_some_and(|row| row.writable);
-    let checked = if writable { store.check_writable() } else { store.check_readable() };
+    let checked = if store.row().writable { store.check_writable() } else { store.check_readable() };
     checked.map_err(Situation::from)?;
     let report = context.update(|inventory| Ok(choose(inventory, store.name())))?;
     if report.keys_elsewhere > 0 {

@@ -7,15 +7,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::commands::CommandContext;
-use crate::commands::store::DEFAULT;
 use crate::context::{Slot, Stored, Wanted};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::operator::{Consent, ConsentQuestion};
 use crate::output::{Page, Report, Table, Tone};
-use crate::store;
-use crate::store::{Item, Store};
+use crate::store::{DEFAULT, Item, Row, Store};
 
 /// Arguments of `store copy`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +42,7 @@ pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     if from.name() == to.name() {
         return Err(Situation::usage(format!("both stores are `{}`", to.name())).into());
     }
-    if args.delete_source && store::row(from.name()).is_some_and(|row| !row.writable) {
+    if args.delete_source && !from.row().writable {
         return Err(
             Situation::usage(format!("nothing can be deleted from the `{}` store", from.name())).into()
         );
@@ -155,7 +153,7 @@ fn copy(
             let item = item(key, record, version);
             let text = from.get(&item).map_err(Situation::from)?;
             let wanted = Wanted { inventory, key, record, slot: slot_of(record, version) };
-            match text.and_then(|text| own(context, wanted, from.name(), text)) {
+            match text.and_then(|text| own(context, wanted, from.row(), text)) {
                 Some(secret) => {
                     to.put(&item, &secret).map_err(Situation::from)?;
                     line.versions.push(version);
@@ -181,7 +179,7 @@ fn slot_of(record: &Record, version: u32) -> Slot {
 }
 
 /// Returns a text if it is the record's secret: no other is kept under its name.
-fn own(context: &CommandContext, wanted: Wanted<'_>, store: &'static str, text: Secret) -> Option<Secret> {
+fn own(context: &CommandContext, wanted: Wanted<'_>, store: &'static Row, text: Secret) -> Option<Secret> {
     match wanted.compare(store, text) {
         Stored::Fits(secret) => Some(secret),
         Stored::OtherVersion(..) | Stored::Absent => None,

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::commands::CommandContext;
-use crate::commands::store::DEFAULT;
 use crate::exit::Exit;
 use crate::output::{Cell, Page, Report, Tone};
 use crate::store;
+use crate::store::DEFAULT;
 use crate::store::{Row, Store, StoreError};
 
 /// Shows the stores.

@@ -7,9 +7,9 @@ use crate::commands::CommandContext;
 use crate::commands::validate::Args;
 use crate::commands::validate::report::Results;
 use crate::exit::{Exit, Situation};
-use crate::key::{Judgement, Kind, ProviderId, Record, RecordId};
+use crate::key::{Judgement, Kind, ProviderId, Record, RecordId, Secret};
 use crate::provider;
-use crate::provider::{Credential, Detection, Unsorted};
+use crate::provider::{Credential, Detection, Net, Provider, Unsorted};
 use crate::workflow::validation::answers;
 use crate::workflow::validation::judged::Judged;
 use crate::workflow::{key_permissions, secret_input};
@@ -49,23 +49,8 @@ pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     crate::commands::validate::check_permissions(std::iter::once(provider.id()), &args.require)?;
     let net = context.net()?;
     let start = std::time::Instant::now();
-    let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
-    let secret = &taken.secret;
-    let check = |kind| {
-        let credential =
-            Credential { kind, secret, region, domain, login, remote_id: None, account_id: None };
-        (kind, provider.check(&net, &credential))
-    };
-    let likeliest = provider.id().kinds()[0];
-    let (kind, mut judgement) = match kind {
-        Some(kind) => check(kind),
-        None => match provider.detect(&net, &Unsorted { secret, region, domain, login }) {
-            Some(Detection::Is(kind, judgement)) => (kind, judgement),
-            Some(Detection::Unclear(judgement)) => (likeliest, judgement),
-            None => check(likeliest),
-        },
-    };
-    let credential = Credential { kind, secret, region, domain, login, remote_id: None, account_id: None };
+    let (kind, mut judgement) = ask(args, &net, provider, kind, &taken.secret);
+    let credential = credential(args, kind, &taken.secret);
     let spelt: Vec<String> =
         args.require.iter().map(|it| key_permissions::spelling(provider.id(), it)).collect();
     let states = match judgement.accepted() {
@@ -75,7 +60,7 @@ pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let domains = crate::workflow::validation::reduce::reduce(&mut judgement.facts, &BTreeSet::new());
     let mut record = Record::new(RecordId::from_random([0; 10]), kind);
     record.describe_secret(&taken.secret, provider.chosen_by_person(kind));
-    if login.is_none() {
+    if args.login.is_none() {
         ask_for_login(&mut judgement, provider.id(), kind);
     }
     let described = (provider.id(), &record);
@@ -110,6 +95,33 @@ pub fn run(args: &Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let results = Results::new(vec![judged], 1, true, net.now);
     results.say_unexpected(context, args.expect);
     Ok(Exit::merge([results.exit(args), results.publish(context, args)?]))
+}
+
+fn credential<'a>(args: &'a Args, kind: Kind, secret: &'a Secret) -> Credential<'a> {
+    let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
+    Credential { kind, secret, region, domain, login, remote_id: None, account_id: None }
+}
+
+/// Asks the provider what the key is worth, and which kind it is of where that
+/// was not said and its form does not tell.
+fn ask(
+    args: &Args,
+    net: &Net<'_>,
+    provider: &dyn Provider,
+    kind: Option<Kind>,
+    secret: &Secret,
+) -> (Kind, Judgement) {
+    let check = |kind| (kind, provider.check(net, &credential(args, kind, secret)));
+    if let Some(kind) = kind {
+        return check(kind);
+    }
+    let likeliest = provider.id().kinds()[0];
+    let (region, domain, login) = (args.region, args.domain.as_ref(), args.login.as_deref());
+    match provider.detect(net, &Unsorted { secret, region, domain, login }) {
+        Some(Detection::Is(kind, judgement)) => (kind, judgement),
+        Some(Detection::Unclear(judgement)) => (likeliest, judgement),
+        None => check(likeliest),
+    }
 }
 
 /// A key that is recorded nowhere needs its login in this call.

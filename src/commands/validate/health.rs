@@ -143,8 +143,28 @@ fn about(reason: Reason) -> &'static str {
 
 /// Returns the families that speak of single keys, then those of the run.
 fn families<'a>(results: &'a Results<'a>, at: Timestamp) -> Vec<Family<'a>> {
-    let second = Some("seconds");
+    let mut families = of_keys(results, at);
+    families.push(scopes(results));
+    families.extend(of_run(results, at));
+    families
+}
+
+fn of_run<'a>(results: &'a Results<'a>, at: Timestamp) -> [Family<'a>; 3] {
     let complete = f64::from(u8::from(results.summary.complete));
+    [
+        Family::single("keyctl_run_timestamp_seconds", Some("seconds"), "When this run ended", seconds(at)),
+        Family::single("keyctl_run_complete", None, "Whether every selected key was checked", complete),
+        Family::single(
+            "keyctl_run_probes",
+            None,
+            "Distinct secrets this run asked about",
+            results.summary.probes as f64,
+        ),
+    ]
+}
+
+fn of_keys<'a>(results: &'a Results<'a>, at: Timestamp) -> Vec<Family<'a>> {
+    let second = Some("seconds");
     vec![
         per_key(
             results,
@@ -191,15 +211,6 @@ fn families<'a>(results: &'a Results<'a>, at: Timestamp) -> Vec<Family<'a>> {
             None,
             "How many sending domains can be chosen with the key",
             |one| one.selectable.map(|it| it as f64),
-        ),
-        scopes(results),
-        Family::single("keyctl_run_timestamp_seconds", second, "When this run ended", seconds(at)),
-        Family::single("keyctl_run_complete", None, "Whether every selected key was checked", complete),
-        Family::single(
-            "keyctl_run_probes",
-            None,
-            "Distinct secrets this run asked about",
-            results.summary.probes as f64,
         ),
     ]
 }

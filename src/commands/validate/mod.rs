@@ -18,7 +18,7 @@ use crate::clock::Span;
 use crate::commands::CommandContext;
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
-use crate::inventory::select::{Filter, Reach};
+use crate::inventory::select::{Filter, Reach, Selection};
 use crate::key::{Domain, Kind, ProviderId, Region, Selector, Verdict};
 use crate::state::{EVIDENCE, VERDICTS};
 use crate::workflow::interrupt::Interruption;
@@ -100,14 +100,7 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     }
     adhoc::refuse_its_options(&args)?;
     let inventory = context.inventory()?;
-    let selected = context.all_selected(&args.selectors)?;
-    // A key that was switched off is one that should be dead.
-    let disabled = args.expect.is_some();
-    let filter = Filter { provider: args.provider, disabled, ..Filter::default() };
-    let selection = inventory.select(&selected, Reach::Below, filter)?;
-    for skipped in &selection.skipped {
-        context.console.note(format!("note: {skipped}"));
-    }
+    let selection = select(&args, context, inventory)?;
     check_permissions(selection.keys.iter().map(|it| it.provider), &args.require)?;
     let interrupted = Interruption::watch();
     let places = crate::workflow::validation::at_scope::all(inventory, &selection.keys);
@@ -156,6 +149,22 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
         batch.ask(asking, &mut answers)?;
     }
     conclude(course, batch, places, answers)
+}
+
+fn select<'i>(
+    args: &Args,
+    context: &CommandContext,
+    inventory: &'i Inventory,
+) -> anyhow::Result<Selection<'i>> {
+    let selected = context.all_selected(&args.selectors)?;
+    // A key that was switched off is one that should be dead.
+    let disabled = args.expect.is_some();
+    let filter = Filter { provider: args.provider, disabled, ..Filter::default() };
+    let selection = inventory.select(&selected, Reach::Below, filter)?;
+    for skipped in &selection.skipped {
+        context.console.note(format!("note: {skipped}"));
+    }
+    Ok(selection)
 }
 
 /// What the end of a run needs besides its answers.

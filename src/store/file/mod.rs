@@ -22,12 +22,17 @@ pub use manage::{Created, Removed, add_recipient, init, list_recipients, remove_
 pub use recipients::{Recipient, RecipientError, check as check_recipient};
 pub use sealed::{is_sealed, seal_to, seal_with, unseal};
 
-use super::{Description, Item, Row, Store, StoreError, StoreProblem, Surroundings};
+use super::{Description, Item, Naming, Row, Store, StoreError, StoreProblem, Surroundings};
 use crate::durable::{self, Lock};
 use crate::key::Secret;
 
-pub const ROW: Row =
-    Row { name: "file", summary: "one age-encrypted file, for one person or a team", writable: true, open };
+pub const ROW: Row = Row {
+    name: "file",
+    summary: "one age-encrypted file, for one person or a team",
+    writable: true,
+    naming: Naming::ByVersion,
+    open,
+};
 
 fn open(surroundings: &Surroundings) -> Box<dyn Store> {
     Box::new(FileStore::new(surroundings))
@@ -230,8 +235,8 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn name(&self) -> &'static str {
-        ROW.name
+    fn row(&self) -> &'static Row {
+        &ROW
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {

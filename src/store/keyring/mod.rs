@@ -25,12 +25,17 @@ use std::time::Duration;
 use keyring_core::{Entry, Error};
 use zeroize::Zeroize as _;
 
-use super::{Description, Item, Notice, Row, Store, StoreError, StoreProblem, Surroundings};
+use super::{Description, Item, Naming, Notice, Row, Store, StoreError, StoreProblem, Surroundings};
 use crate::checkpoint;
 use crate::key::Secret;
 
-pub const ROW: Row =
-    Row { name: "keyring", summary: "the keyring of the operating system", writable: true, open };
+pub const ROW: Row = Row {
+    name: "keyring",
+    summary: "the keyring of the operating system",
+    writable: true,
+    naming: Naming::ByVersion,
+    open,
+};
 
 /// The service of every item.
 pub const SERVICE: &str = "keyctl";
@@ -194,8 +199,8 @@ fn probe() -> Result<(), StoreError> {
 }
 
 impl Store for KeyringStore {
-    fn name(&self) -> &'static str {
-        ROW.name
+    fn row(&self) -> &'static Row {
+        &ROW
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::context::{Context, Slot, Stored, other_version};
+use crate::context::{Context, Slot, Stored};
 use crate::inventory::Inventory;
 use crate::key::{KeyRef, Record, Secret};
 use crate::store::StoreProblem;
@@ -45,7 +45,7 @@ impl<'a> Secrets<'a> {
             Ok(Stored::OtherVersion(slot, _)) => {
                 self.read += 1;
                 let fix = format!("`keyctl rotate {key} --status`");
-                Err(undecided(other_version(key, slot), fix))
+                Err(undecided(self.context.other_version(self.inventory, key, record, slot), fix))
             }
             Ok(Stored::Mismatch(mismatch)) => {
                 self.read += 1;

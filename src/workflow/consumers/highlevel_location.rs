@@ -2,6 +2,8 @@
 //! read again, every field compared. HighLevel does not document whether a put
 //! leaves all else alone, and never tells the key back.
 
+use std::path::Path;
+
 use crate::context::Context;
 use crate::key::ProviderId;
 use crate::key::text::printable;
@@ -77,6 +79,11 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
     }
     let fields: Vec<String> = changes.iter().map(|it| printable(&it.field, 120)).collect();
     let kept = saved.damaged(context, &fields).map_err(plain)?;
+    Err(damaged(handover, &target, &fields, &kept))
+}
+
+/// Says which other settings a write changed, and where they are kept.
+fn damaged(handover: &Handover<'_>, target: &Target, fields: &[String], kept: &Path) -> Failed {
     let failed = Failed::new(format!(
         "HighLevel took it for {}, but other settings of the location changed, too: {}",
         target.location,
@@ -87,7 +94,7 @@ fn write(context: &Context, handover: &Handover<'_>) -> Result<Target, Failed> {
         handover.key,
         kept.display()
     );
-    Err(Failed { damaged: true, ..failed.hint(hint) })
+    Failed { damaged: true, ..failed.hint(hint) }
 }
 
 fn told(handover: &Handover<'_>, trouble: Trouble) -> Failed {

@@ -41,6 +41,14 @@ pub struct Picked {
     pub mute: Option<(KeyRef, Kind)>,
 }
 
+impl Picked {
+    fn pass_over(&mut self, key: &KeyRef, kind: Kind) {
+        if self.mute.is_none() && provider::provider(key.provider).domains().is_some() {
+            self.mute = Some((key.clone(), kind));
+        }
+    }
+}
+
 impl Target {
     pub fn credential(&self) -> Credential<'_> {
         match &self.record {
@@ -105,15 +113,7 @@ pub fn pick(
         return Ok(Picked { targets: vec![unrecorded(question, context)?], ..Picked::default() });
     }
     let inventory = context.inventory()?;
-    let asked = match (&question.selector, context.options.scope.as_ref().or(fallback)) {
-        (Some(selector), _) => Some(context.selected(selector)?),
-        (None, Some(scope)) => Some(Selected::Scope(scope.clone())),
-        (None, None) => None,
-    };
-    if let Some(Selected::Key(key)) = &asked {
-        inventory.record(key)?;
-        facet(key.provider)?;
-    }
+    let asked = asked(question, context, fallback)?;
     let filter = Filter {
         provider: question.provider,
         kind: question.kind,
@@ -130,10 +130,7 @@ pub fn pick(
     for key in selection.keys {
         let record = inventory.record(key)?;
         if !may_list(key.provider, record.kind) {
-            let better = picked.mute.is_none() && provider::provider(key.provider).domains().is_some();
-            if better {
-                picked.mute = Some((key.clone(), record.kind));
-            }
+            picked.pass_over(key, record.kind);
             continue;
         }
         let scope = match &asked {
@@ -164,6 +161,24 @@ pub fn pick(
         Some(error) if picked.targets.is_empty() => Err(error),
         _ => Ok(picked),
     }
+}
+
+/// Returns what the arguments select: a key that may have domains, or a scope.
+fn asked(
+    question: &DomainQuestion,
+    context: &Context,
+    fallback: Option<&Scope>,
+) -> anyhow::Result<Option<Selected>> {
+    let selected = match (&question.selector, context.options.scope.as_ref().or(fallback)) {
+        (Some(selector), _) => Some(context.selected(selector)?),
+        (None, Some(scope)) => Some(Selected::Scope(scope.clone())),
+        (None, None) => None,
+    };
+    if let Some(Selected::Key(key)) = &selected {
+        context.inventory()?.record(key)?;
+        facet(key.provider)?;
+    }
+    Ok(selected)
 }
 
 /// A record's key with its secret, asked at a scope.

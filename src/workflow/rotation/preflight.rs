@@ -5,7 +5,7 @@ use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
 use crate::inventory::Inventory;
 use crate::key::{ConsumerKind, Judgement, KeyRef, KeyState, Kind, Reason, Record, Secret, Verdict};
-use crate::provider::{ConsoleTask, KeyAdmin, RemoteKey};
+use crate::provider::{ConsoleTask, RemoteKey};
 use crate::rotation::{Delivery, Liveness, Progress, Side};
 use crate::workflow::key_permissions::Held;
 use crate::workflow::managing_key::{Managed, Managing};
@@ -54,30 +54,15 @@ pub fn check(
     };
     has_login(inventory, (first, record), judgement.as_ref())?;
     judged((first, record), judgement.as_ref(), &mut warnings)?;
-    let mut old = side(first, record, secret.as_ref(), judgement.as_ref());
-    let mut using = managing.as_ref().map(|it| it.keyed.key.clone());
-    let mut held = Held::default();
-    match &managing {
-        Some(found) => {
-            let admin = provider.keys();
-            listed(context, found, admin, (first, record), judgement.as_ref(), &mut old)?;
-        }
-        // The console makes the key; an API may still switch the old one off.
-        None => {
-            let remote_id = old.remote_id.as_deref();
-            let sought = managing_key::Sought { record, remote_id, secret: secret.as_ref() };
-            let (key, row) = switcher(context, inventory, first, sought, options)?.unzip();
-            using = key;
-            let row = row.flatten();
-            row.iter().for_each(|row| adopt(&mut old, row));
-            let unknown = options.permissions.is_empty() && record.permissions.is_empty();
-            if provider.clones() && unknown {
-                let works = judgement.as_ref().filter(|it| it.accepted());
-                let seen = secret.as_ref().zip(works).map(|(secret, it)| Seen::new(record, secret, it));
-                held = compare_permissions::held(context, first, seen, row.as_ref(), &mut warnings)?;
-            }
-        }
-    }
+    let present = Present { key: first, record, secret: secret.as_ref(), judgement: judgement.as_ref() };
+    let Remote { old, using, held } = match &managing {
+        Some(found) => Remote {
+            old: listed(context, found, present)?,
+            using: Some(found.keyed.key.clone()),
+            held: Held::default(),
+        },
+        None => unmanaged(context, inventory, present, options, &mut warnings)?,
+    };
     let grace_seconds = grace(options);
     warnings.extend(provider_overlap::warning(first, grace_seconds));
     let asked = permissions(first, options)?;
@@ -101,6 +86,49 @@ pub fn check(
         old,
         record: record.clone(),
     })
+}
+
+/// The key that is to be replaced, with what the store and the provider say of it.
+#[derive(Clone, Copy)]
+struct Present<'a> {
+    key: &'a KeyRef,
+    record: &'a Record,
+    /// `None` when the store has lost it.
+    secret: Option<&'a Secret>,
+    judgement: Option<&'a Judgement>,
+}
+
+/// What lists of keys at the provider tell of the old key.
+struct Remote {
+    old: Side,
+    /// The key that made, lists or switches off the old one by API.
+    using: Option<KeyRef>,
+    /// The permissions that a clone in the console will have.
+    held: Held,
+}
+
+/// The console makes the key; an API may still switch the old one off.
+fn unmanaged(
+    context: &Context,
+    inventory: &Inventory,
+    present: Present<'_>,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Remote> {
+    let Present { key, record, secret, judgement } = present;
+    let mut old = side(present);
+    let sought = managing_key::Sought { record, remote_id: old.remote_id.as_deref(), secret };
+    let (using, row) = switcher(context, inventory, key, sought, options)?.unzip();
+    let row = row.flatten();
+    row.iter().for_each(|row| adopt(&mut old, row));
+    let unknown = options.permissions.is_empty() && record.permissions.is_empty();
+    let mut held = Held::default();
+    if provider::provider(key.provider).clones() && unknown {
+        let works = judgement.filter(|it| it.accepted());
+        let seen = secret.zip(works).map(|(secret, it)| Seen::new(record, secret, it));
+        held = compare_permissions::held(context, key, seen, row.as_ref(), warnings)?;
+    }
+    Ok(Remote { old, using, held })
 }
 
 fn grace(options: &Options) -> i64 {
@@ -248,7 +276,8 @@ fn judged(
     }
 }
 
-fn side(key: &KeyRef, record: &Record, secret: Option<&Secret>, judgement: Option<&Judgement>) -> Side {
+fn side(present: Present<'_>) -> Side {
+    let Present { key, record, secret, judgement } = present;
     let provider = provider::provider(key.provider);
     let facts = judgement.map(|it| &it.facts);
     // What the secret itself says is believed first: an id that belongs to
@@ -273,15 +302,10 @@ fn side(key: &KeyRef, record: &Record, secret: Option<&Secret>, judgement: Optio
 
 /// Looks the old key up in the manager's list: what is made must be like it,
 /// and in the same account.
-fn listed(
-    context: &Context,
-    managing: &Managing,
-    admin: Option<&dyn KeyAdmin>,
-    (key, record): (&KeyRef, &Record),
-    judgement: Option<&Judgement>,
-    old: &mut Side,
-) -> anyhow::Result<()> {
-    let Some(admin) = admin else { return Ok(()) };
+fn listed(context: &Context, managing: &Managing, present: Present<'_>) -> anyhow::Result<Side> {
+    let Present { key, record, judgement, .. } = present;
+    let mut old = side(present);
+    let Some(admin) = provider::provider(key.provider).keys() else { return Ok(old) };
     let rows = admin
         .list(context.net()?.by(&managing.keyed.credential()), &family(record, judgement))
         .map_err(|trouble| {
@@ -304,10 +328,10 @@ fn listed(
             .hint("name a managing key of the same account with `--using KEYREF`")
             .into());
         }
-        return Ok(());
+        return Ok(old);
     };
-    fill(old, row);
-    Ok(())
+    fill(&mut old, row);
+    Ok(old)
 }
 
 fn adopt(old: &mut Side, row: &RemoteKey) {

@@ -111,8 +111,6 @@ fn sides(rotation: &Rotation) -> (&crate::rotation::Side, &crate::rotation::Side
 /// Shows the way through the console, and believes what is proven.
 fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
     let stage = snapshot.rotation.stage;
-    let key = snapshot.key();
-    let operator = &work.context.operator;
     let side = snapshot.rotation.leaving();
     let secret = leaving_secret(work, snapshot)?;
     let mut shown = false;
@@ -153,24 +151,29 @@ fn by_person(work: &Session<'_>, snapshot: &Snapshot) -> anyhow::Result<Flow> {
         match (answer, &secret) {
             (Testimony::Given, secret) => secret.iter().for_each(|it| work.forget(it)),
             (Testimony::Refused | Testimony::NoOne, _) => {
-                let say = match (by_word, side.state) {
-                    (false, _) => format!("then `keyctl rotate {key} --resume`"),
-                    (true, Some(_)) => format!("then say so: `keyctl rotate {key} --done`"),
-                    (true, None) => format!(
-                        "then say so: `keyctl rotate {key} --done`; if no key was made: `keyctl rotate {key} --not-made`"
-                    ),
-                };
-                let given = stage == Stage::Aborting && side.state.is_some() && snapshot.by_person();
-                operator.hint(match stage {
-                    Stage::Disabled => format!("{say}; until it is deleted, `--rollback` is the way back"),
-                    _ if given => format!(
-                        "{say}; if that key is somebody's, say so at a terminal: `keyctl rotate {key} --abort`"
-                    ),
-                    _ => say,
-                });
+                work.context.operator.hint(way_on(snapshot, by_word));
                 return Ok(Flow::Stop(Exit::Human));
             }
         }
+    }
+}
+
+/// Says how to go on once the step in the console is done.
+fn way_on(snapshot: &Snapshot, by_word: bool) -> String {
+    let (key, side) = (snapshot.key(), snapshot.rotation.leaving());
+    let say = match (by_word, side.state) {
+        (false, _) => format!("then `keyctl rotate {key} --resume`"),
+        (true, Some(_)) => format!("then say so: `keyctl rotate {key} --done`"),
+        (true, None) => format!(
+            "then say so: `keyctl rotate {key} --done`; if no key was made: `keyctl rotate {key} --not-made`"
+        ),
+    };
+    match snapshot.rotation.stage {
+        Stage::Disabled => format!("{say}; until it is deleted, `--rollback` is the way back"),
+        Stage::Aborting if side.state.is_some() && snapshot.by_person() => {
+            format!("{say}; if that key is somebody's, say so at a terminal: `keyctl rotate {key} --abort`")
+        }
+        _ => say,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::clock::{Span, rfc3339, spoken};
-use crate::context::{Context, Slot, other_version};
+use crate::context::Context;
 use crate::inventory::Inventory;
 use crate::key::{Domain, Expiry, Judgement, KeyRef, ProviderId, Reason, Record, Scope, Verdict};
 use crate::provider::PermissionState;
@@ -41,6 +41,16 @@ pub struct Run<'r, 'a> {
     pub now: Timestamp,
 }
 
+/// What is known of a key besides the answer to its probe.
+struct Knowledge<'k> {
+    /// What its last success told.
+    known: Option<&'k Evidence>,
+    /// An accepted probe of the same account.
+    witness: Option<usize>,
+    /// The login that another key of the account told.
+    login: Option<&'k smtp_login::Told>,
+}
+
 impl<'a> Run<'_, 'a> {
     /// Judges every record that was asked about, and uses the answers up: their
     /// memory is the results'.
@@ -68,24 +78,8 @@ impl<'a> Run<'_, 'a> {
             let witness = accounts.witness(own, key, record, known);
             let mut one = match (ask, answer) {
                 (_, Some(answer)) => {
-                    let (mut one, permissions) = self.answered(key, record, answer);
-                    if let (Some(login), Some(told)) = (&record.login, logins.get(key)) {
-                        smtp_login::compare(&mut one.judgement, key, login, told);
-                    }
-                    weigh_refusal(&mut one.judgement, key, known, witness);
-                    self.warn_of_other_account(&one.judgement, key, known);
-                    account_identity::judge(
-                        &mut one.judgement,
-                        self.inventory,
-                        key,
-                        Some(record),
-                        record.kind,
-                    );
-                    let described = (key.provider, *record);
-                    let required = self.require;
-                    one.lacks_required =
-                        judge_alone(&mut one.judgement, described, required, &permissions, self.now);
-                    one
+                    let knowledge = Knowledge { known, witness, login: logins.get(key) };
+                    self.weighed(key, record, answer, knowledge)
                 }
                 (Ask::Probe(_), None) => continue,
                 (Ask::Remembered(last), None) => self.again(key, record, last),
@@ -98,7 +92,8 @@ impl<'a> Run<'_, 'a> {
                 Ask::Probe(_) | Ask::Known(_) => self.judge_places(&mut one),
             }
             if let Some(slot) = one.slot {
-                hint_at_version(&mut one.judgement, key, slot);
+                let version = self.context.other_version(self.inventory, key, record, slot);
+                hint_at_version(&mut one.judgement, version);
             } else {
                 one.changed = self.changed(record, &one.judgement);
             }
@@ -108,6 +103,26 @@ impl<'a> Run<'_, 'a> {
             judged.push(one);
         }
         Ok(judged)
+    }
+
+    /// Judges an answer by itself, then by what else is known.
+    fn weighed(
+        &self,
+        key: &'a KeyRef,
+        record: &'a Record,
+        answer: Answer,
+        knowledge: Knowledge<'_>,
+    ) -> Judged<'a> {
+        let (mut one, permissions) = self.answered(key, record, answer);
+        if let (Some(login), Some(told)) = (&record.login, knowledge.login) {
+            smtp_login::compare(&mut one.judgement, key, login, told);
+        }
+        weigh_refusal(&mut one.judgement, key, knowledge.known, knowledge.witness);
+        self.warn_of_other_account(&one.judgement, key, knowledge.known);
+        account_identity::judge(&mut one.judgement, self.inventory, key, Some(record), record.kind);
+        let described = (key.provider, record);
+        one.lacks_required = judge_alone(&mut one.judgement, described, self.require, &permissions, self.now);
+        one
     }
 
     fn first(&self, key: &'a KeyRef, record: &'a Record, judgement: Box<Judgement>) -> Judged<'a> {
@@ -299,8 +314,7 @@ fn remembered(last: &LastVerdict, record: &Record, now: Timestamp) -> Judgement 
 }
 
 /// Says which version was judged, before what there is to say of it.
-fn hint_at_version(judgement: &mut Judgement, key: &KeyRef, slot: Slot) {
-    let version = other_version(key, slot);
+fn hint_at_version(judgement: &mut Judgement, version: String) {
     judgement.hint = Some(match judgement.hint.take() {
         Some(hint) => format!("{version}; {hint}"),
         None => version,

@@ -147,10 +147,10 @@ impl<'a> Batch<'a> {
             Stored::Fits(secret) => {
                 let asked = Asked::of(context, inventory, key, record, &secret);
                 let last = before.and_then(|it| it.get(record.id.as_str()));
-                let store = context.store_name_of(inventory, record);
+                let is_versioned = context.is_versioned(context.store_name_of(inventory, record));
                 let young = |it: &LastVerdict| {
                     wish.is_young(it, context, inventory, (key, record))
-                        && asked.is_that_of(it, record, store)
+                        && asked.is_that_of(it, record, is_versioned)
                 };
                 match last.filter(young) {
                     Some(last) => Ask::Remembered(Box::new(last)),

@@ -71,8 +71,7 @@ fn the_empty_message_is_believed_only_with_proof() {
     }
 }
 
-#[test]
-fn every_answer_to_the_empty_message_is_read() {
+fn answers_to_the_empty_message() -> Vec<(&'static str, Answer, Verdict, Option<Reason>)> {
     let not_allowed =
         |why: &str| format!(r#"{{"message":"Domain mg.acme.example is not allowed to send: {why}"}}"#);
     let unverified = not_allowed(
@@ -88,7 +87,7 @@ fn every_answer_to_the_empty_message_is_read() {
         "Free accounts are for test purposes only. Please upgrade or add the address to authorized recipients in Account Settings.",
     );
     let page = answered(401, "<html>", &[("content-type", "text/html")]);
-    let cases: Vec<(&str, Answer, Verdict, Option<Reason>)> = vec![
+    vec![
         ("missing from", missing_from(), Verdict::Valid, None),
         ("unverified, 400", known(400, &unverified), Verdict::Limited, Some(Reason::DomainNotVerified)),
         ("unverified, 403", known(403, &unverified), Verdict::Limited, Some(Reason::DomainNotVerified)),
@@ -129,8 +128,12 @@ fn every_answer_to_the_empty_message_is_read() {
             Some(Reason::ProviderError),
         ),
         ("silence", silent(FailureKind::NotSent), Verdict::Unknown, Some(Reason::Unreachable)),
-    ];
-    for (name, us, verdict, reason) in cases {
+    ]
+}
+
+#[test]
+fn every_answer_to_the_empty_message_is_read() {
+    for (name, us, verdict, reason) in answers_to_the_empty_message() {
         let judgement = check_with(&us, &refused(), &refused(), &secret(), None);
         assert_eq!((judgement.verdict(), judgement.reason()), (verdict, reason), "{name}: {judgement:?}");
     }
