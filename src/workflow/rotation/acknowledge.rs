@@ -1,6 +1,8 @@
 //! `--ack`, `--ack-all`, `--unack`: one line of the inventory each, so that
 //! what two people say in two copies of the file merges.
 
+use jiff::Timestamp;
+
 use crate::context::Context;
 use crate::exit::Situation;
 use crate::inventory::select::Selected;
@@ -61,33 +63,7 @@ pub fn run(
         for name in names {
             known(rotation, name)?;
         }
-        let looked_at = |it: &Delivery| it.state == Progress::Damaged && names.contains(&it.name);
-        if change == Change::Acknowledge && rotation.consumers.iter().any(looked_at) {
-            // One place was looked at; whether the others follow is another question.
-            rotation.canary = Some(Canary::Open);
-        }
-        for delivery in
-            rotation.consumers.iter_mut().filter(|it| names.is_empty() || names.contains(&it.name))
-        {
-            let done = delivery.state.is_done();
-            match change {
-                Change::Acknowledge if !done => {
-                    delivery.state = Progress::Acked;
-                    delivery.by = Some(by.clone());
-                    delivery.at = Some(at);
-                }
-                Change::Acknowledge => {}
-                Change::TakeBack => {
-                    delivery.state = Progress::Todo;
-                    delivery.by = None;
-                    delivery.at = None;
-                }
-            }
-        }
-        if change == Change::TakeBack && rotation.stage == Stage::Grace {
-            rotation.stage = Stage::Deploying;
-            rotation.grace_until = None;
-        }
+        note(rotation, change, names, (&by, at));
         Ok(rotation.delivered() && change == Change::Acknowledge)
     })?;
     // The last one was waited for: go on, at least to the grace period; unless
@@ -96,6 +72,35 @@ pub fn run(
         return Ok(Acknowledged::Resumed(Box::new(engine::go(&work)?)));
     }
     Ok(Acknowledged::Noted(id))
+}
+
+/// Notes on each of the named places, or on all, what was said of it.
+fn note(rotation: &mut Rotation, change: Change, names: &[String], (by, at): (&str, Timestamp)) {
+    let looked_at = |it: &Delivery| it.state == Progress::Damaged && names.contains(&it.name);
+    if change == Change::Acknowledge && rotation.consumers.iter().any(looked_at) {
+        // One place was looked at; whether the others follow is another question.
+        rotation.canary = Some(Canary::Open);
+    }
+    for delivery in rotation.consumers.iter_mut().filter(|it| names.is_empty() || names.contains(&it.name)) {
+        let done = delivery.state.is_done();
+        match change {
+            Change::Acknowledge if !done => {
+                delivery.state = Progress::Acked;
+                delivery.by = Some(by.to_owned());
+                delivery.at = Some(at);
+            }
+            Change::Acknowledge => {}
+            Change::TakeBack => {
+                delivery.state = Progress::Todo;
+                delivery.by = None;
+                delivery.at = None;
+            }
+        }
+    }
+    if change == Change::TakeBack && rotation.stage == Stage::Grace {
+        rotation.stage = Stage::Deploying;
+        rotation.grace_until = None;
+    }
 }
 
 fn known(rotation: &Rotation, name: &str) -> anyhow::Result<()> {
