@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::cli::shared::secret_source::SourceArgs;
 use crate::commands::CommandContext;
 use crate::exit::Exit;
+use crate::inventory::Mark;
 use crate::key::{KeyRef, Kind, ProviderId};
 use crate::output::{Cell, Page, Report, Table, Tone};
 use crate::workflow::secret_input;
@@ -33,8 +34,7 @@ pub fn run(args: Args, context: &CommandContext) -> anyhow::Result<Exit> {
     let inventory = context.inventory()?;
     let taken =
         secret_input::take(context, &args.source.source(context, "Paste the text (it is not shown)")?)?;
-    let fingerprint = taken.secret.fingerprint();
-    let held = inventory.keys.iter().filter(|(_, record)| record.fingerprint.as_ref() == Some(&fingerprint));
+    let held = inventory.keys.marked(&Mark::Fingerprint(taken.secret.fingerprint()));
     let matches: Vec<KeyRef> = held.map(|(key, _)| key.clone()).collect();
     if matches.is_empty() {
         taken.is_key()?;

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Mark};
 use crate::key::{Expiry, Judgement, KeyRef, Kind, Reason, Record, RecordId, Region, Secret};
 use crate::provider;
 use crate::provider::{Credential, Net};
@@ -155,9 +155,6 @@ fn judge_domains(judgement: &mut Judgement, key: &KeyRef, kind: Kind, inventory:
 /// Returns the other records that hold the same secret.
 pub fn same_secret(inventory: &Inventory, key: &KeyRef, proof: &Proof<'_>) -> Vec<KeyRef> {
     let Some(fingerprint) = proof.draft().fingerprint else { return Vec::new() };
-    let same = inventory
-        .keys
-        .iter()
-        .filter(|(it, record)| *it != key && record.fingerprint.as_ref() == Some(&fingerprint));
-    same.map(|(it, _)| it.clone()).collect()
+    let same = inventory.keys.marked(&Mark::Fingerprint(fingerprint));
+    same.map(|(it, _)| it).filter(|it| *it != key).cloned().collect()
 }

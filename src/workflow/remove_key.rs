@@ -3,7 +3,7 @@
 
 use crate::context::{Context, Slot};
 use crate::exit::{Exit, Situation};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Mark};
 use crate::key::{Judgement, KeyRef, KeyState, Reason, Record, Verdict};
 use crate::state::{EVIDENCE, Evidence, VERDICTS, Verdicts};
 use crate::store::Item;
@@ -181,10 +181,7 @@ pub fn not_managing(inventory: &Inventory, key: &KeyRef) -> Result<(), Situation
 
 /// Returns the other records of the same secret.
 pub fn same_secret(inventory: &Inventory, key: &KeyRef, record: &Record) -> Vec<KeyRef> {
-    let Some(fingerprint) = &record.fingerprint else { return Vec::new() };
-    let same = inventory
-        .keys
-        .iter()
-        .filter(|(other, held)| *other != key && held.fingerprint.as_ref() == Some(fingerprint));
-    same.map(|(other, _)| other.clone()).collect()
+    let Some(fingerprint) = record.fingerprint.clone() else { return Vec::new() };
+    let same = inventory.keys.marked(&Mark::Fingerprint(fingerprint));
+    same.map(|(other, _)| other).filter(|other| *other != key).cloned().collect()
 }

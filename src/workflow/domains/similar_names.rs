@@ -19,7 +19,8 @@ pub fn near<'a>(wanted: &Domain, known: impl Iterator<Item = &'a Domain>) -> Vec
 
 /// Returns how far apart two names are; `None`: too far to be meant.
 fn distance(wanted: &str, known: &str) -> Option<usize> {
-    let slips = edits(wanted, known);
+    // Letters changed, added, taken away, or swapped with their neighbour.
+    let slips = strsim::osa_distance(wanted, known);
     // In a short name two slips are already another name.
     let few = if wanted.len() < 8 { 1 } else { 2 };
     if slips <= few {
@@ -31,28 +32,6 @@ fn distance(wanted: &str, known: &str) -> Option<usize> {
         |name: &str| name.split_once('.').map(|(_, rest)| rest.to_owned()).filter(|it| it.contains('.'));
     let siblings = parent(wanted).is_some() && parent(wanted) == parent(known);
     (related || siblings).then_some(few + 1)
-}
-
-/// Returns how many letters must be changed, added, taken away or swapped with
-/// their neighbour (optimal string alignment).
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    rows[0] = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let change = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + change);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::context::Slot;
 use crate::exit::Situation;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Mark};
 use crate::key::{Expiry, Kind, Secret};
 use crate::provider::{CreatedKey, KeyAdmin, RemoteKey};
 use crate::rotation::{Liveness, Rotation, Side, Stage};
@@ -56,11 +56,11 @@ pub fn keep(
 /// Returns whether the inventory refers to a secret; where it cannot be read, it
 /// may.
 pub fn is_known(work: &Session<'_>, secret: &Secret) -> bool {
-    let fingerprint = Some(secret.fingerprint());
+    let fingerprint = secret.fingerprint();
     let Ok(inventory) = work.context.inventory_file.load() else { return true };
     let mut sides = inventory.rotations.values().flat_map(|it| [&it.old, &it.new]);
-    inventory.keys.values().any(|it| it.fingerprint == fingerprint)
-        || sides.any(|it| it.fingerprint == fingerprint)
+    sides.any(|it| it.fingerprint.as_ref() == Some(&fingerprint))
+        || inventory.keys.marked(&Mark::Fingerprint(fingerprint)).next().is_some()
 }
 
 /// Keeps a secret under every record's announced version.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::context::{Context, Slot};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Mark};
 use crate::key::{KeyRef, KeyState, Record};
 
 /// Returns the selected keys in groups, each with every other record of the
@@ -25,7 +25,13 @@ pub fn groups(context: &Context, inventory: &Inventory, keys: &BTreeSet<KeyRef>)
 
 fn joined(context: &Context, inventory: &Inventory, key: &KeyRef) -> Vec<KeyRef> {
     let Some(record) = inventory.keys.get(key) else { return vec![key.clone()] };
-    let others = inventory.keys.iter().filter(|(other, it)| {
+    // Only what is marked alike can be the same.
+    let mark = match (&record.fingerprint, &record.login) {
+        (Some(fingerprint), _) => Mark::Fingerprint(fingerprint.clone()),
+        (None, Some(login)) => Mark::Login(key.provider, login.clone()),
+        (None, None) => return vec![key.clone()],
+    };
+    let others = inventory.keys.marked(&mark).filter(|(other, it)| {
         *other != key
             && other.provider == key.provider
             && it.kind == record.kind

@@ -4,6 +4,7 @@
 
 use crate::context::Slot;
 use crate::exit::{Exit, Situation};
+use crate::inventory::Mark;
 use crate::key::{KeyRef, Name, Record, Secret};
 use crate::operator::{Presence, Testimony, TestimonyQuestion};
 use crate::provider;
@@ -130,19 +131,24 @@ fn held_by(work: &Session<'_>, snapshot: &Snapshot, secret: &Secret) -> anyhow::
     }
     let login = snapshot.rotation.old.login.as_ref();
     let chosen = snapshot.provider().chosen_by_person(snapshot.record()?.kind);
-    for (key, record) in &inventory.keys {
-        if record.fingerprint.as_ref() == Some(&fingerprint) && !snapshot.rotation.keys.contains(key) {
-            return Ok(Some(key.clone()));
-        }
-        // What is kept besides the current secret has no fingerprint on record.
-        // A password that a person chose may be the same for two logins.
-        let same_kind = key.provider == snapshot.key().provider
-            && (!chosen || (record.login.as_ref() == login && login.is_some()));
-        if same_kind && holds(work, snapshot, (key, record), secret) {
-            return Ok(Some(key.clone()));
-        }
+    let provider = snapshot.key().provider;
+    let mut recorded = inventory.keys.marked(&Mark::Fingerprint(fingerprint)).map(|(key, _)| key);
+    let current = recorded.find(|key| !snapshot.rotation.keys.contains(*key));
+    // What is kept besides the current secret has no fingerprint on record.
+    // A password that a person chose may be the same for two logins.
+    let mut of_login = None;
+    let mut of_provider = None;
+    if chosen {
+        of_login = login.map(|it| inventory.keys.marked(&Mark::Login(provider, it.clone())));
+    } else {
+        of_provider = Some(inventory.keys.iter().filter(|(key, _)| key.provider == provider));
     }
-    Ok(None)
+    let others = of_login.into_iter().flatten().chain(of_provider.into_iter().flatten());
+    // The first by name is told.
+    let kept = others
+        .take_while(|(key, _)| current.is_none_or(|current| *key < current))
+        .find(|(key, record)| holds(work, snapshot, (key, record), secret));
+    Ok(kept.map(|(key, _)| key).or(current).cloned())
 }
 
 fn holds(
