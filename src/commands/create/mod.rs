@@ -40,56 +40,56 @@ same command, after KEYCTL_SETTLE (2m), looks for that key and deletes it before
 pub struct Args {
     /// PROVIDER[:LABEL]@AGENCY[/LOCATION]
     #[arg(value_name = "KEYREF", add = completions::keys())]
-    pub key: KeyRefArg,
+    key: KeyRefArg,
     /// What the key is for [default: the provider's usual one; sending with --domain]
     #[arg(long, value_name = "KIND")]
-    pub kind: Option<Kind>,
+    kind: Option<Kind>,
     /// The domain of a sending key or login [default: the scope's]
     #[arg(long, value_name = "DOMAIN")]
-    pub domain: Option<Domain>,
+    domain: Option<Domain>,
     /// The new SMTP login [default: made of label or scope, and the date]
     #[arg(long, value_name = "LOGIN")]
-    pub login: Option<String>,
+    login: Option<String>,
     /// Mailgun's region: us, eu
     #[arg(long, value_name = "REGION")]
-    pub region: Option<Region>,
+    region: Option<Region>,
     /// Mailgun's role: admin, developer, basic, support [default: admin]
     #[arg(long, value_name = "ROLE")]
-    pub role: Option<String>,
+    role: Option<String>,
     /// What the key shall be able to do: read-only, full, or names
     #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',')]
-    pub permissions: Vec<String>,
+    permissions: Vec<String>,
     /// How long it shall work, such as 90d
     #[arg(long, value_name = "DURATION")]
-    pub expires_in: Option<Span>,
+    expires_in: Option<Span>,
     /// What it is called at the provider
     #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
+    name: Option<String>,
     /// Free text
     #[arg(long, value_name = "TEXT")]
-    pub note: Option<String>,
+    note: Option<String>,
     /// A place where the key will be pasted (can be repeated)
     #[arg(long, value_name = "NAME")]
-    pub consumer: Vec<String>,
+    consumer: Vec<String>,
     /// Take kind, domain, role and permissions from this key
     #[arg(long, value_name = "KEYREF", add = completions::keys())]
-    pub like: Option<KeyRefArg>,
+    like: Option<KeyRefArg>,
     /// The key that makes it
     #[arg(long, value_name = "KEYREF", add = completions::keys())]
-    pub using: Option<KeyRefArg>,
+    using: Option<KeyRefArg>,
     /// Only print the console's page and the way there
     #[arg(long, conflicts_with_all = ["open", "stdin", "using"])]
-    pub print_url: bool,
+    print_url: bool,
     /// Open the console's page in the browser
     #[arg(long, conflicts_with_all = ["stdin", "using"])]
-    pub open: bool,
+    open: bool,
     /// Read the key that was made in the console from stdin
     #[arg(long, conflicts_with = "using")]
-    pub stdin: bool,
+    stdin: bool,
     /// No key was made: by your word the one that is announced is forgotten
     #[arg(long, conflicts_with_all = ["kind", "domain", "login", "region", "role", "permissions", "expires_in",
         "name", "note", "consumer", "like", "using", "print_url", "open", "stdin"])]
-    pub not_made: bool,
+    not_made: bool,
 }
 
 impl Args {

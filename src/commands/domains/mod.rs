@@ -29,37 +29,37 @@ offers no others. Brevo domains count when authenticated, Klaviyo's when active 
 pub struct Args {
     /// Key or scope to ask at [default: every key that may list domains]
     #[arg(value_name = "KEYREF|SCOPE", add = crate::cli::completions::selectors())]
-    pub selector: Option<Selector>,
+    selector: Option<Selector>,
     /// Show also the domains that cannot be chosen, with the reasons
     #[arg(long)]
-    pub all: bool,
+    all: bool,
     /// Let domains of the EU region count, too
     #[arg(long)]
-    pub any_region: bool,
+    any_region: bool,
     /// Tell why a domain can or cannot be chosen
     #[arg(long, value_name = "DOMAIN", conflicts_with = "verify")]
-    pub explain: Option<Domain>,
+    explain: Option<Domain>,
     /// Ask the resolver, too, what is published (with --explain or --verify)
     #[arg(long)]
-    pub dns: bool,
+    dns: bool,
     /// Have the provider check the DNS of a domain again: a change there, so it asks first
     #[arg(long, value_name = "DOMAIN")]
-    pub verify: Option<Domain>,
+    verify: Option<Domain>,
     /// Only keys of this provider; with --stdin or --from-env, the provider of that key
     #[arg(long, value_name = "PROVIDER")]
-    pub provider: Option<ProviderId>,
+    provider: Option<ProviderId>,
     /// Only keys of this kind
     #[arg(long, value_name = "KIND")]
-    pub kind: Option<Kind>,
+    kind: Option<Kind>,
     /// Only the key with this label
     #[arg(long, value_name = "LABEL", conflicts_with_all = ["stdin", "from_env"])]
-    pub label: Option<String>,
+    label: Option<String>,
     /// Read a key that is in no inventory from stdin
     #[arg(long, conflicts_with_all = ["from_env", "selector"])]
-    pub stdin: bool,
+    stdin: bool,
     /// Read a key that is in no inventory from an environment variable
     #[arg(long, value_name = "VAR", conflicts_with = "selector")]
-    pub from_env: Option<String>,
+    from_env: Option<String>,
 }
 
 /// Lists, explains or verifies.

@@ -40,45 +40,45 @@ A call to Brevo from a new address may authorise that network or alert the accou
 pub struct Args {
     /// Keys or scopes; an agency means also all below it [default: every key]
     #[arg(value_name = "KEYREF|SCOPE", add = crate::cli::completions::selectors())]
-    pub selectors: Vec<Selector>,
+    selectors: Vec<Selector>,
     /// Only keys of this provider; with --stdin or --from-env, the provider of that key
     #[arg(long, value_name = "PROVIDER")]
-    pub provider: Option<ProviderId>,
+    provider: Option<ProviderId>,
     /// Permissions each key must be proven to have
     #[arg(long, value_name = "PERMISSION,…", value_delimiter = ',')]
-    pub require: Vec<String>,
+    require: Vec<String>,
     /// Succeed only if each key is proven dead
     #[arg(long, value_name = "VERDICT")]
-    pub expect: Option<Expect>,
+    expect: Option<Expect>,
     /// Exit 5 when keys are only limited
     #[arg(long)]
-    pub strict: bool,
+    strict: bool,
     /// Verdicts that count as failure; others exit 0 (can be repeated)
     #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
-    pub fail_on: Vec<FailOn>,
+    fail_on: Vec<FailOn>,
     /// Probes at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: u16,
+    jobs: u16,
     /// Reuse a verdict younger than this
     #[arg(long, value_name = "DURATION")]
-    pub max_age: Option<Span>,
+    max_age: Option<Span>,
     #[command(flatten)]
-    pub reports: Reports,
+    reports: Reports,
     /// Kind of the key that is in no inventory
     #[arg(long, value_name = "KIND", help_heading = "One key that is in no inventory")]
-    pub kind: Option<Kind>,
+    kind: Option<Kind>,
     /// Its region
     #[arg(long, value_name = "REGION", help_heading = "One key that is in no inventory")]
-    pub region: Option<Region>,
+    region: Option<Region>,
     /// The domain of a sending key
     #[arg(long, value_name = "DOMAIN", help_heading = "One key that is in no inventory")]
-    pub domain: Option<Domain>,
+    domain: Option<Domain>,
     /// The login of an SMTP key
     #[arg(long, value_name = "LOGIN", help_heading = "One key that is in no inventory")]
-    pub login: Option<String>,
+    login: Option<String>,
     /// Read it from stdin
     #[arg(long, conflicts_with_all = ["from_env", "selectors"], help_heading = "One key that is in no inventory")]
-    pub stdin: bool,
+    stdin: bool,
     /// Read it from an environment variable
     #[arg(
         long,
@@ -86,7 +86,7 @@ pub struct Args {
         conflicts_with = "selectors",
         help_heading = "One key that is in no inventory"
     )]
-    pub from_env: Option<String>,
+    from_env: Option<String>,
 }
 
 /// Validates the selected keys.
